@@ -1,0 +1,37 @@
+# `make` alone lists the targets; ARGS="…" is passed on to the command of a target.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench faults .venv
+
+help: ## List the targets
+	@grep -hE '^[a-z.]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.venv: $(STAMP) ## Create the environment with .venv/bin/thirdsentry
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with make PYTHON=/path/to/python3.11."; exit 1; }
+	@echo "Installing pinned dependencies into $(VENV) (about a minute the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Collect evidence from a loopback AWS sandbox into Postgres and show coverage
+	@exec $(BIN)/thirdsentry demo $(ARGS)
+
+test: $(STAMP) ## Lint, types, dbt parse, unit, integration and end-to-end tests
+	@BIN=$(BIN) ARGS="$(ARGS)" bash .ci/test
+
+lint: $(STAMP) ## Lint and types alone
+	@BIN=$(BIN) bash .ci/lint
+
+bench: $(STAMP) ## Speed ratios, printed as a table
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+faults: $(STAMP) ## The long part of the fault matrix
+	@exec $(BIN)/python -m pytest tests/faults $(ARGS)

@@ -1,0 +1,1 @@
+"""ThirdSentry: continuous compliance evidence from AWS, per organization and day."""
