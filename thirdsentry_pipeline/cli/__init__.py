@@ -1,0 +1,1 @@
+"""The `thirdsentry` command line."""

@@ -1,0 +1,1 @@
+"""Pure rules: evidence types, verdicts, fingerprints, policies. No I/O."""

@@ -49,7 +49,8 @@ class RegionScope:
 @dataclass(frozen=True, slots=True)
 class CredentialReportRow:
     """One user of the credential report; ``password_enabled`` keeps the report's own word
-    (``true``, ``false``, ``not_supported``, ``no_information``)."""
+    (``true``, ``false``, ``not_supported``, ``no_information``).
+    """
 
     user: str
     arn: str
@@ -232,7 +233,8 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class GuardDutyFindingsFacts:
     """``regions``: per in-scope region the findings of severity 7 and up, ``None`` when the
-    region has no detector, or why it is unread."""
+    region has no detector, or why it is unread.
+    """
 
     account_id: str
     scope: Fact[RegionScope]

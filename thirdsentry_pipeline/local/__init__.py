@@ -1,0 +1,1 @@
+"""Embedded Postgres and the loopback AWS sandbox: nothing in production imports this."""

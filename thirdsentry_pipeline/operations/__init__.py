@@ -1,0 +1,1 @@
+"""What the product does: onboard, connect, sync. AWS and warehouse meet here."""

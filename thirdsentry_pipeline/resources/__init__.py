@@ -1,0 +1,1 @@
+"""Dagster resources: assume-role, warehouse, keys."""

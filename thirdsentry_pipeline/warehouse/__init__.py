@@ -1,0 +1,1 @@
+"""Postgres: schema, tenancy, the write path, the audit log."""

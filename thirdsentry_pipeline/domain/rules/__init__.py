@@ -1,0 +1,1 @@
+"""Facts to verdicts: one module per AWS service."""
