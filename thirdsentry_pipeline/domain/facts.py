@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A read that failed: the class of the failure and the API action, such as ``iam:ListUsers``."""
+    """A read that failed: why, and at which API action, such as ``iam:ListUsers``."""
 
     code: ErrorCode
     action: str
@@ -232,8 +232,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class GuardDutyFindingsFacts:
-    """``regions``: per in-scope region the findings of severity 7 and up, ``None`` when the
-    region has no detector, or why it is unread.
+    """What GuardDuty reports; ``account_id`` is the connection's own.
+
+    ``regions``: per in-scope region the findings of severity 7 and up, ``None`` when the region
+    has no detector, or why it is unread.
     """
 
     account_id: str

@@ -113,13 +113,18 @@ def with_canonical_payload(reading: Reading) -> Reading:
         )
 
 
+def nfc(text: str) -> str:
+    """The text in unicode's composed form, as a plain ``str``."""
+    return unicodedata.normalize("NFC", str.__str__(text))
+
+
 def canonical_text(text: str, where: str = "text") -> str:
     """The NFC form of a text, as a plain ``str``.
 
     Raises:
         MalformedPayloadError: it holds a NUL character or a lone surrogate.
     """
-    plain = unicodedata.normalize("NFC", str.__str__(text))
+    plain = nfc(text)
     if "\x00" in plain:
         message = f"{where} holds a NUL character, which Postgres can't store"
         raise MalformedPayloadError(message)
