@@ -1,0 +1,87 @@
+"""Engines for the warehouse's logins, and the refusal to start with an all-powerful one."""
+
+from typing import Literal
+
+from sqlalchemy import Engine, NullPool, QueuePool, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError
+
+from thirdsentry_pipeline.domain.errors import ConfigurationError
+
+STATEMENT_TIMEOUT_SECONDS = 120
+LOCK_TIMEOUT_SECONDS = 15
+CONNECT_TIMEOUT_SECONDS = 10
+POOL_SIZE = 5
+POOL_WAIT_SECONDS = 30
+
+IsolationLevel = Literal["AUTOCOMMIT"]
+
+
+def engine_for(
+    url: str,
+    *,
+    pool: bool = True,
+    application_name: str = "thirdsentry",
+    statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS,
+    lock_timeout_seconds: int = LOCK_TIMEOUT_SECONDS,
+    isolation_level: IsolationLevel | None = None,
+) -> Engine:
+    """An engine on psycopg 3 whose errors never show bound values and whose times are UTC.
+
+    Timeouts are in seconds; 0 means none. Without ``pool`` each connection is closed at once.
+
+    Raises:
+        ConfigurationError: the URL is malformed (its text is not repeated).
+    """
+    try:
+        address = make_url(url).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        message = "A database URL is malformed: expected postgresql://login:password@host/database."
+        raise ConfigurationError(message) from None
+    settings = {
+        "timezone": "UTC",
+        "statement_timeout": f"{statement_timeout_seconds}s",
+        "lock_timeout": f"{lock_timeout_seconds}s",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    arguments = {
+        "options": options,
+        "application_name": application_name,
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+    }
+    pooling: dict[str, object] = (
+        {
+            "poolclass": QueuePool,
+            "pool_size": POOL_SIZE,
+            "max_overflow": POOL_SIZE,
+            "pool_timeout": POOL_WAIT_SECONDS,
+            "pool_pre_ping": True,
+        }
+        if pool
+        else {"poolclass": NullPool}
+    )
+    if isolation_level is not None:
+        pooling["isolation_level"] = isolation_level
+    return create_engine(address, hide_parameters=True, connect_args=arguments, **pooling)
+
+
+def assert_safe_login(engine: Engine) -> None:
+    """Refuse a login that row security does not bind, or that could become one.
+
+    Raises:
+        ConfigurationError: the login is, or may become, a superuser, a role that bypasses row
+            security, or the owner of the tables.
+    """
+    query = text(
+        "select r.rolname from pg_catalog.pg_roles r"
+        " where (r.rolsuper or r.rolbypassrls or r.rolname = 'ts_owner')"
+        " and pg_catalog.pg_has_role(session_user, r.oid, 'member')"
+        " order by r.rolname limit 1"
+    )
+    with engine.connect() as connection:
+        powerful = connection.execute(query).scalar()
+    if powerful is not None:
+        message = (
+            f"The login of THIRDSENTRY_DATABASE_URL can act as {powerful}, which row security "
+            "does not bind: use a login that is a member of ts_pipeline alone."
+        )
+        raise ConfigurationError(message)
