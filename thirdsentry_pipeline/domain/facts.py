@@ -48,8 +48,10 @@ class RegionScope:
 
 @dataclass(frozen=True, slots=True)
 class CredentialReportRow:
-    """One user of the credential report; ``password_enabled`` keeps the report's own word
-    (``true``, ``false``, ``not_supported``, ``no_information``).
+    """One user of the credential report.
+
+    ``password_enabled`` keeps the report's own word: ``true``, ``false``, ``not_supported`` or
+    ``no_information``.
     """
 
     user: str
