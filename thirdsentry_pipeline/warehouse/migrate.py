@@ -1,0 +1,76 @@
+"""Brings a database's warehouse schema to this version of the product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from thirdsentry_pipeline.domain.errors import ConfigurationError
+from thirdsentry_pipeline.warehouse.database import engine_for
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _engine(url: str) -> Engine:
+    # No pool: what a migration set on its session must not outlive it.
+    return engine_for(url, pool=False, application_name="thirdsentry migrate")
+
+
+def head_revision() -> str:
+    """The newest revision this package carries."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        message = "the package carries no migrations: install it again"
+        raise ConfigurationError(message)
+    return revision
+
+
+def current_revision(url: str) -> str | None:
+    """The revision of the database at ``url``; ``None`` when it has no warehouse."""
+    engine = _engine(url)
+    with engine.connect() as connection:
+        if connection.scalar(text("select to_regclass('warehouse.schema_revision')")) is None:
+            return None
+        found: str | None = connection.scalar(
+            text("select version_num from warehouse.schema_revision")
+        )
+        return found
+
+
+def upgrade(admin_url: str) -> None:
+    """Apply the revisions that are missing; a second caller waits and then finds none.
+
+    ``admin_url`` needs a superuser, or an administrator with CREATEROLE that owns the database.
+    """
+    engine = _engine(admin_url)
+    with engine.connect() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        close_database(connection)
+        connection.commit()
+
+
+def close_database(connection: Connection) -> None:
+    """Let in the product's roles alone. A copy made from a template needs this again."""
+    database = connection.scalar(text("select quote_ident(current_database())"))
+    readers = "ts_pipeline, ts_scheduler, ts_transform, ts_bi, ts_backup"
+    for statement in (
+        f"revoke all on database {database} from public",
+        f"grant connect on database {database} to {readers}",
+        # Staging by COPY and dbt's incremental models need temporary tables; readers do not.
+        f"grant temporary on database {database} to ts_pipeline, ts_transform",
+        "grant select on warehouse.schema_revision to ts_pipeline, ts_scheduler, ts_backup",
+    ):
+        connection.execute(text(statement))
