@@ -1,0 +1,80 @@
+"""One migrated Postgres for the whole test session, and a fresh database where a test asks."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.databases import DatabaseServer, WarehouseDatabase
+from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
+
+HOME_VARIABLE = "THIRDSENTRY_TESTS_POSTGRES"
+
+pytest_plugins = [
+    name for name in ["tests.sandbox_fixtures"] if importlib.util.find_spec(name) is not None
+]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the session's server; xdist workers inherit the name through the environment."""
+    if not hasattr(config, "workerinput"):
+        home = tempfile.mkdtemp(prefix="thirdsentry-tests-")
+        # As root the server runs as another user, who has to pass through.
+        Path(home).chmod(0o711)
+        os.environ[HOME_VARIABLE] = home
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the server, also after failures and workers that crashed."""
+    if not hasattr(config, "workerinput"):
+        home = Path(os.environ.pop(HOME_VARIABLE))
+        EmbeddedPostgres(home).stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[DatabaseServer]:
+    """The session's server with its migrated template; shared by all xdist workers."""
+    home = Path(os.environ[HOME_VARIABLE])
+    with EmbeddedPostgres(home, durable=False):
+        server = DatabaseServer(home)
+        server.prepare_template()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database(postgres_server: DatabaseServer) -> Iterator[WarehouseDatabase]:
+    """This worker's database, migrated; what earlier tests wrote is still there."""
+    warehouse = WarehouseDatabase(
+        postgres_server, f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    )
+    warehouse.reset()
+    yield warehouse
+    warehouse.drop()
+
+
+@pytest.fixture
+def clean_database(database: WarehouseDatabase) -> Iterator[WarehouseDatabase]:
+    """This worker's database as the migrations left it."""
+    if database.is_used:
+        database.reset()
+    yield database
+    database.is_used = True
+    database.dispose()
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The moment that tests take for the present (UTC)."""
+    return datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock(now: datetime) -> Callable[[], datetime]:
+    """A clock that stands still."""
+    return lambda: now
