@@ -70,8 +70,8 @@ create table warehouse.connections (
   constraint connections_secret_names_its_key
     check ((credential_blob is null) = (key_version is null))
 );
-create unique index connections_one_live_per_role
-  on warehouse.connections (organization_id, role_arn) where deleted_at is null;
+create unique index connections_one_live_per_account
+  on warehouse.connections (organization_id, connector, account_id) where deleted_at is null;
 
 create table warehouse.connector_runs (
   organization_id text not null default warehouse.require_organization()
