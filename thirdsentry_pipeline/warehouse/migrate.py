@@ -67,6 +67,8 @@ def close_database(connection: Connection) -> None:
     database = connection.scalar(text("select quote_ident(current_database())"))
     readers = "ts_pipeline, ts_scheduler, ts_transform, ts_bi, ts_backup"
     for statement in (
+        # Grants on one database made at the same moment fail: "tuple concurrently updated".
+        "select pg_advisory_xact_lock(hashtext('thirdsentry close_database'))",
         f"revoke all on database {database} from public",
         f"grant connect on database {database} to {readers}",
         # Staging by COPY and dbt's incremental models need temporary tables; readers do not.
