@@ -1,0 +1,167 @@
+"""The IAM credential report: ask for it, wait for it, read it strictly."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from thirdsentry_pipeline.aws import shapes
+from thirdsentry_pipeline.aws.errors import AnswerTooLargeError, MalformedAnswerError
+from thirdsentry_pipeline.domain.evidence import ErrorCode
+from thirdsentry_pipeline.domain.facts import CredentialReport, CredentialReportRow, Unread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from thirdsentry_pipeline.aws.role_session import AccountSession
+
+GENERATE_REPORT = "iam:GenerateCredentialReport"
+GET_REPORT = "iam:GetCredentialReport"
+ROOT_USER = "<root_account>"
+_COLUMNS = (
+    "user",
+    "arn",
+    "password_enabled",
+    "mfa_active",
+    "access_key_1_active",
+    "access_key_2_active",
+)
+_PASSWORD_WORDS = frozenset({"true", "false", "not_supported", "no_information", "n/a"})
+_FLAG_WORDS = {"true": True, "false": False}
+# A key that can't exist is no active key; whether MFA is on has no such word.
+_KEY_WORDS = {**_FLAG_WORDS, "n/a": False, "not_supported": False}
+_PENDING = frozenset({"STARTED", "INPROGRESS"})
+_MOST_USERS = 50_000
+_WAIT_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 8.0
+
+
+def read_report(
+    session: AccountSession, sleep: Callable[[float], None]
+) -> tuple[CredentialReport, pd.DataFrame] | Unread:
+    """The report and its table; ``not_ready`` when AWS is still at it after 60 s of waiting."""
+    client = session.client("iam", session.default_region)
+    if not _await_report(client, sleep):
+        return Unread(ErrorCode.NOT_READY, GENERATE_REPORT)
+    answer = client.get_credential_report()
+    if shapes.text(answer, "ReportFormat") != "text/csv":
+        message = "ReportFormat is not text/csv"
+        raise MalformedAnswerError(message)
+    content = shapes.member(answer, "Content")
+    if not isinstance(content, bytes):
+        message = "Content is not bytes"
+        raise MalformedAnswerError(message)
+    generated_at = shapes.moment(answer, "GeneratedTime")
+    return parse_report(content, generated_at, session.account_id)
+
+
+def _await_report(client: Any, sleep: Callable[[float], None]) -> bool:
+    pause, waited = 1.0, 0.0
+    while True:
+        state = shapes.text(client.generate_credential_report(), "State")
+        if state == "COMPLETE":
+            return True
+        if state not in _PENDING:
+            message = "State is none of the three AWS documents"
+            raise MalformedAnswerError(message)
+        if waited + pause > _WAIT_SECONDS:
+            return False
+        sleep(pause)
+        waited += pause
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+
+def parse_report(
+    content: bytes, generated_at: datetime, account_id: str
+) -> tuple[CredentialReport, pd.DataFrame]:
+    """Read the CSV by header name.
+
+    Raises:
+        MalformedAnswerError: it is not UTF-8, a row is cut or too long, a column we need is
+            missing or holds an unknown word, a user is repeated or of another account, or
+            there is not exactly one root row.
+    """
+    table = _table(content)
+    rows = [_row(*cells) for cells in table[list(_COLUMNS)].itertuples(index=False, name=None)]
+    shapes.without_repeats((row.user for row in rows), "users")
+    if any(row.arn.split(":")[4:5] != [account_id] for row in rows):
+        message = "a row is of another account"
+        raise MalformedAnswerError(message)
+    roots = [row for row in rows if row.user == ROOT_USER]
+    if len(roots) != 1:
+        message = "there is not exactly one root row"
+        raise MalformedAnswerError(message)
+    users = tuple(row for row in rows if row.user != ROOT_USER)
+    return CredentialReport(generated_at, roots[0], users), table
+
+
+def _table(content: bytes) -> pd.DataFrame:
+    try:
+        decoded = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        message = "the report is not UTF-8"
+        raise MalformedAnswerError(message) from None
+    _check_rows(decoded)
+    try:
+        table = pd.read_csv(io.StringIO(decoded), dtype=str, keep_default_na=False, na_filter=False)
+    except (ValueError, pd.errors.ParserError):
+        message = "the report is not a CSV table"
+        raise MalformedAnswerError(message) from None
+    missing = [name for name in _COLUMNS if name not in table.columns]
+    if missing:
+        message = f"the report has no column {missing[0]}"
+        raise MalformedAnswerError(message)
+    return table
+
+
+def _check_rows(decoded: str) -> None:
+    """Every row as wide as the header: pandas would fill up a cut one with nothing."""
+    if "\x00" in decoded:
+        message = "the report holds a NUL"
+        raise MalformedAnswerError(message)
+    try:
+        rows = csv.reader(io.StringIO(decoded), strict=True)
+        header = next(rows, [])
+        count = 0
+        for count, row in enumerate(rows, start=1):
+            if len(row) != len(header):
+                message = "a row of the report is cut or too long"
+                raise MalformedAnswerError(message)
+            if count > _MOST_USERS + 1:
+                message = f"the report has more than {_MOST_USERS} users"
+                raise AnswerTooLargeError(message)
+    except csv.Error:
+        message = "the report is not a CSV table"
+        raise MalformedAnswerError(message) from None
+    if len(set(header)) != len(header):
+        message = "two columns of the report have one name"
+        raise MalformedAnswerError(message)
+
+
+def _row(  # noqa: PLR0917 - the columns we read, in order
+    user: str, arn: str, password_enabled: str, mfa_active: str, key_1: str, key_2: str
+) -> CredentialReportRow:
+    word = password_enabled.lower()
+    if word not in _PASSWORD_WORDS:
+        message = "password_enabled holds an unknown word"
+        raise MalformedAnswerError(message)
+    return CredentialReportRow(
+        user=shapes.text({"user": user}, "user"),
+        arn=shapes.text({"arn": arn}, "arn"),
+        password_enabled=word,
+        mfa_active=_said(mfa_active, _FLAG_WORDS, "mfa_active"),
+        access_key_1_active=_said(key_1, _KEY_WORDS, "access_key_1_active"),
+        access_key_2_active=_said(key_2, _KEY_WORDS, "access_key_2_active"),
+    )
+
+
+def _said(word: str, words: dict[str, bool], column: str) -> bool:
+    value = words.get(word.lower())
+    if value is None:
+        message = f"{column} holds an unknown word"
+        raise MalformedAnswerError(message)
+    return value

@@ -1,0 +1,143 @@
+"""Concurrent reads: a bounded pool, one outcome per read, one deadline for the whole account."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from botocore.exceptions import ClientError
+
+from thirdsentry_pipeline.aws.errors import RegionDisabled, classify, error_code_of
+from thirdsentry_pipeline.domain.evidence import ErrorCode
+from thirdsentry_pipeline.domain.facts import Fact, RegionScope, Unread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+Answer: TypeAlias = T | Unread | RegionDisabled
+"""A value, why it could not be read, or the news that the region is not in use."""
+
+_log = logging.getLogger(__name__)
+
+
+def attempt(action: str, read: Callable[[], T | Unread]) -> Answer[T]:
+    """Run one read and turn whatever goes wrong into its class; nothing is raised.
+
+    ``action`` names the read, such as ``iam:ListUsers``; when a read makes several calls, the
+    one that failed is named instead.
+    """
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001 - one read must not cost another its result
+        outcome = classify(error)
+        if isinstance(error, ClientError):
+            action = f"{action.partition(':')[0]}:{error.operation_name}"
+        if outcome is ErrorCode.BUG:
+            _log.error("%s failed unexpectedly: %s", action, describe(error))
+        return outcome if isinstance(outcome, RegionDisabled) else Unread(outcome, action)
+
+
+def settled(answer: Answer[T], action: str) -> Fact[T]:
+    """The fact of an account-wide read, where a region that is not in use is a denial."""
+    return Unread(ErrorCode.DENIED, action) if isinstance(answer, RegionDisabled) else answer
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line for the log: its type, AWS's code or its place, never its text."""
+    if isinstance(error, ClientError):
+        return f"ClientError {error_code_of(error)[:80]!a}"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "nowhere"
+    return f"{type(error).__name__} at {place}"
+
+
+class Slot(Generic[T]):
+    """Where a read leaves its answer; until then, it is unread."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, action: str) -> None:
+        self.answer: Answer[T] = Unread(ErrorCode.TRANSIENT, action)
+
+
+class Reads:
+    """The reads of one account: at most ``max_workers`` at once, none beyond the deadline."""
+
+    def __init__(self, *, max_workers: int, deadline_seconds: float) -> None:
+        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="aws-read")
+        self._stop_at = time.monotonic() + deadline_seconds
+        self._changed = threading.Condition()
+        self._open = 0
+        self._closed = False
+
+    def start(
+        self,
+        action: str,
+        read: Callable[[], T | Unread],
+        then: Callable[[Answer[T]], None] | None = None,
+    ) -> Slot[T]:
+        """Read in the background; ``then`` gets the answer and may start further reads.
+
+        A read started after the deadline stays unread.
+        """
+        slot: Slot[T] = Slot(action)
+        with self._changed:
+            if not self._closed:
+                self._open += 1
+                self._pool.submit(self._run, action, read, then, slot)
+        return slot
+
+    def finish(self) -> None:
+        """Wait until every read has an answer or the deadline has passed."""
+        with self._changed:
+            remaining = max(0.0, self._stop_at - time.monotonic())
+            self._changed.wait_for(lambda: self._open == 0, timeout=remaining)
+            self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self,
+        action: str,
+        read: Callable[[], T | Unread],
+        then: Callable[[Answer[T]], None] | None,
+        slot: Slot[T],
+    ) -> None:
+        try:
+            answer = attempt(action, read)
+            if then is not None:
+                then(answer)
+            slot.answer = answer
+        except Exception as error:  # noqa: BLE001 - a worker must not die silently
+            _log.error("%s failed unexpectedly: %s", action, describe(error))
+            slot.answer = Unread(ErrorCode.BUG, action)
+        finally:
+            with self._changed:
+                self._open -= 1
+                self._changed.notify_all()
+
+
+def within_scope(
+    scope: Fact[RegionScope], answers: Mapping[str, Answer[T]], action: str
+) -> tuple[Fact[RegionScope], dict[str, Fact[T]]]:
+    """Split regional answers into the scope that remains and the facts within it.
+
+    Regions AWS calls disabled leave the scope. If that is all of them, the scope itself is
+    unread: "nowhere" must never be taken for "everywhere is fine".
+    """
+    if isinstance(scope, Unread):
+        return scope, {}
+    facts: dict[str, Fact[T]] = {}
+    for region in scope.in_scope:
+        answer = answers.get(region, Unread(ErrorCode.TRANSIENT, action))
+        if not isinstance(answer, RegionDisabled):
+            facts[region] = answer
+    if scope.in_scope and not facts:
+        return Unread(ErrorCode.DENIED, action), {}
+    return RegionScope(tuple(facts), scope.waived, scope.kind), facts

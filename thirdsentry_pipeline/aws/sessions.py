@@ -1,0 +1,133 @@
+"""AWS clients: the platform's own and, with explicit credentials, those of one account."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import NoRegionError
+from botocore.loaders import Loader, create_loader
+
+from thirdsentry_pipeline.aws.transport import CONNECT_SECONDS, READ_SECONDS, Transport
+from thirdsentry_pipeline.domain.errors import ConfigurationError
+
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCredentials:
+    """What AssumeRole handed out; nothing of it shows in a repr."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+
+
+class PlatformAws:
+    """The platform's AWS: one botocore session for models, endpoints and our own credentials.
+
+    ``endpoint_url`` sends everything to one address (the sandbox). ``region`` is where the
+    platform's own services are; without it, botocore's own configuration decides.
+    """
+
+    def __init__(self, *, endpoint_url: str | None = None, region: str | None = None) -> None:
+        _quiet_loggers()
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self._session = botocore.session.Session()
+        self._session.register_component("data_loader", _models())
+        # botocore sessions are not safe to create clients from in several threads at once.
+        self._lock = threading.Lock()
+        self._transport = self.new_transport()
+        self._clients: dict[tuple[str, str | None], Any] = {}
+
+    def new_transport(self) -> Transport:
+        """A transport of its own for one account session."""
+        return Transport(
+            endpoint_url=self._endpoint_url,
+            ca_bundle=self._session.get_config_variable("ca_bundle"),
+        )
+
+    def client(
+        self,
+        service: str,
+        region: str | None = None,
+        credentials: SessionCredentials | None = None,
+        *,
+        transport: Transport | None = None,
+    ) -> Any:
+        """A client with standard retries and short timeouts.
+
+        Without ``credentials`` it is the platform's own; such a client is made once per region
+        unless it is to send through the ``transport`` of an account session.
+
+        Raises:
+            ConfigurationError: no region is configured and none was named.
+        """
+        region = region or self._region
+        with self._lock:
+            if credentials is not None or transport is not None:
+                return self._create(service, region, credentials, transport or self._transport)
+            if (service, region) not in self._clients:
+                created = self._create(service, region, None, self._transport)
+                self._clients[service, region] = created
+            return self._clients[service, region]
+
+    def regions_of(self, partition: str) -> tuple[str, ...]:
+        """Every region of a partition that botocore's own data knows, sorted."""
+        with self._lock:
+            return tuple(sorted(self._session.get_available_regions("ec2", partition)))
+
+    def _create(
+        self,
+        service: str,
+        region: str | None,
+        credentials: SessionCredentials | None,
+        transport: Transport,
+    ) -> Any:
+        keys: dict[str, str] = {}
+        if credentials is not None:
+            keys = {
+                "aws_access_key_id": credentials.access_key_id,
+                "aws_secret_access_key": credentials.secret_access_key,
+                "aws_session_token": credentials.session_token,
+            }
+        try:
+            client = self._session.create_client(
+                service,
+                region_name=region,
+                endpoint_url=self._endpoint_url,
+                config=_CONFIG,
+                **keys,
+            )
+        except NoRegionError:
+            message = "No AWS region is configured for the platform; set AWS_DEFAULT_REGION."
+            raise ConfigurationError(message) from None
+        transport.attach(client)
+        return client
+
+
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=READ_SECONDS,
+    user_agent_extra="thirdsentry-pipeline",
+)
+
+
+@functools.cache
+def _models() -> Loader:
+    """The service models, read from disk once per process."""
+    return create_loader(None)
+
+
+def _quiet_loggers() -> None:
+    """At DEBUG these libraries write signed headers and answers, credentials included."""
+    for name in ("boto3", "botocore", "urllib3"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
