@@ -1,0 +1,47 @@
+{#
+  A view that is replaced in place: readers never see it missing or empty, views on top of it
+  stay, and it runs with the reader's rights, so row-level security applies to who asks.
+
+  Postgres refuses to replace a view by one that lost, renamed or retyped a column. That is a
+  breaking change for readers and takes a deliberate `--full-refresh` of the view and of
+  everything on top of it (`dbt run --full-refresh --select <model>+`).
+#}
+{% materialization live_view, adapter='postgres' %}
+  {%- set existing = load_cached_relation(this) -%}
+  {%- set target = this.incorporate(type='view') -%}
+  {%- set rebuild = existing is not none and (should_full_refresh() or existing.type != 'view') -%}
+  {%- if rebuild and existing.type != 'view' and not should_full_refresh() -%}
+    {% do exceptions.raise_compiler_error(
+      this ~ " is a " ~ existing.type ~ ": replace it by a live view with --full-refresh"
+    ) %}
+  {%- endif -%}
+
+  {{ run_hooks(pre_hooks, inside_transaction=False) }}
+  {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+  {# Two builds at once take turns; without it the second fails on the catalogue's row. #}
+  {% call statement('take_turns') -%}
+    select pg_advisory_xact_lock(hashtextextended('live_view {{ target }}', 0))
+  {%- endcall %}
+  {%- if rebuild -%}
+    {% do adapter.drop_relation(existing) %}
+  {%- endif -%}
+  {% call statement('main') -%}
+    create or replace view {{ target }}
+    {%- if config.get('contract').enforced %}
+      {{ get_assert_columns_equivalent(sql) }}
+    {%- endif %}
+    with (security_invoker = true) as (
+      {{ sql }}
+    );
+  {%- endcall %}
+
+  {% do apply_grants(target, config.get('grants'), should_revoke=not rebuild) %}
+  {% do persist_docs(target, model) %}
+
+  {{ run_hooks(post_hooks, inside_transaction=True) }}
+  {% do adapter.commit() %}
+  {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+  {{ return({'relations': [target]}) }}
+{% endmaterialization %}

@@ -1,0 +1,7 @@
+select
+  organization_id,
+  evidence_id,
+  evidence_type,
+  verdict,
+  payload
+from {{ source('warehouse', 'evidence') }}
