@@ -103,7 +103,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, document: Mapping[str, Any], mode: int = 0o600) -> None:
-    """Write the object so that a reader sees the old file or the new one, never a part."""
+    """Write the object so that a reader sees the old file or the new one, never a part.
+
+    As root the file goes to the owner of its directory, who may come back without root.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -111,6 +114,9 @@ def write_json(path: Path, document: Mapping[str, Any], mode: int = 0o600) -> No
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(mode)
+        if os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.chown(temporary, owner.st_uid, owner.st_gid)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -176,11 +176,15 @@ class EmbeddedPostgres:
         make_way(data, account)
         self._rotate_log()
         postmaster = self._launch(binaries, data, account)
-        self._record(data, postmaster, persistent=persistent)
-        if not persistent:
-            self._watchdog = start_watchdog(
-                self._directory / "users.lock", data, postmaster.pid, self._server_file
-            )
+        try:
+            self._record(data, postmaster, persistent=persistent)
+            if not persistent:
+                self._watchdog = start_watchdog(
+                    self._directory / "users.lock", data, postmaster.pid, self._server_file
+                )
+        except BaseException:
+            shut_down(postmaster.pid, data, self._server)
+            raise
         return ServerAddress(HOST, postmaster.port)
 
     def _store(self) -> Path:

@@ -48,7 +48,6 @@ def start_watchdog(lock: Path, data: Path, pid: int, server_file: Path) -> subpr
             *(str(lock), str(data), str(pid), str(server_file)),
         ],
         cwd="/",
-        env={},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

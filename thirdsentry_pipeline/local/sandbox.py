@@ -1,10 +1,13 @@
 """A loopback AWS: moto over HTTP, with the gaps closed that would fool a compliance reader.
 
 ``python -m thirdsentry_pipeline.local.sandbox --port N --state DIR`` serves on 127.0.0.1, prints
-one line when it is ready, and stops on SIGTERM or SIGINT. Any AWS SDK works against it through
-``AWS_ENDPOINT_URL``. A request acts in the vendor's account (123456789012) unless it carries the
-header ``x-moto-account-id`` (then it is that account's root: the way to seed customer accounts) or
-is signed with an assumed role's session.
+one line when it is ready, and stops on SIGTERM or SIGINT. The state directory keeps the KMS key
+and the accounts' IAM roles; everything else is gone with the process.
+
+Any AWS SDK works against it through ``AWS_ENDPOINT_URL``. A request acts in the vendor's account
+(123456789012), as the principal that ``ready`` names, whatever its key. With the header
+``x-moto-account-id`` it is that account's root, whom no fault hits: the way to seed customer
+accounts. Signed with an assumed role's session it is held to that session's policies.
 
 Admin API, JSON in and out, for what AWS has no API for (``A`` = account id):
 
@@ -111,6 +114,7 @@ def _server(listener: socket.socket, state_dir: Path) -> Any:
     from werkzeug.serving import make_server  # noqa: PLC0415 - see above
 
     from thirdsentry_pipeline.local.sandbox_admin import AdminApi  # noqa: PLC0415 - see above
+    from thirdsentry_pipeline.local.sandbox_journal import RoleJournal  # noqa: PLC0415 - see above
     from thirdsentry_pipeline.local.sandbox_platform import (  # noqa: PLC0415 - see above
         platform_environment,
         prepare_state_directory,
@@ -128,12 +132,19 @@ def _server(listener: socket.socket, state_dir: Path) -> Any:
             """Requests are recorded by the sandbox itself."""
 
     key = prepare_state_directory(state_dir)
+    journal = RoleJournal(state_dir / "roles.jsonl")
     state = SandboxState()
+
+    def reset() -> None:
+        journal.forget()
+        reset_sandbox(state, key)
+
     reset_sandbox(state, key)
-    admin = AdminApi(
-        state, platform_environment(_url(listener), key), lambda: reset_sandbox(state, key)
-    )
-    application = SandboxApplication(state, DomainDispatcherApplication(create_backend_app), admin)
+    admin = AdminApi(state, platform_environment(_url(listener), key), reset)
+    moto = DomainDispatcherApplication(create_backend_app)
+    application = SandboxApplication(state, moto, admin, journal)
+    journal.replay(application)
+    state.calls.clear()
     return make_server(
         "127.0.0.1",
         listener.getsockname()[1],
@@ -155,7 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of ``python -m thirdsentry_pipeline.local.sandbox``."""
     parser = argparse.ArgumentParser(prog="sandbox", description="A loopback AWS.")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free port")
-    parser.add_argument("--state", type=Path, required=True, help="directory of the KMS key")
+    parser.add_argument(
+        "--state", type=Path, required=True, help="directory of its KMS key and roles"
+    )
     parser.add_argument("--exit-with-parent", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     return serve(options.port, options.state, exit_with_parent=options.exit_with_parent)

@@ -82,6 +82,7 @@ class AdminApi:
 
     def _add_fault(self, body: Any, _request: Request, _one: str | None) -> Any:
         fault = Fault(**body)
+        self._state.faults[:] = [f for f in self._state.faults if f.fault_id != fault.fault_id]
         self._state.faults.append(fault)
         return fault.to_json()
 
@@ -137,8 +138,10 @@ class AdminApi:
         if unknown:
             msg = f"no such region: {', '.join(sorted(unknown))}"
             raise ValueError(msg)
-        self._state.account(account).enabled_regions = enabled
-        return {"enabled": enabled}
+        state = self._state.account(account)
+        state.enabled_regions = enabled
+        state.disabled_region_error = body.get("disabled_error", state.disabled_region_error)
+        return {"enabled": enabled, "disabled_error": state.disabled_region_error}
 
     def _set_identity(self, account: str, body: Any, _request: Request, _one: str | None) -> Any:
         self._state.account(account).identity_account_id = body["account_id"]

@@ -98,7 +98,10 @@ class SandboxAdmin:
         count: int | None = None,
         **more: Any,
     ) -> str:
-        """Add a fault (``more``: message, http_status, skip, effect, seconds); gives its id."""
+        """Add a fault and give its id; one with the same ``fault_id`` is replaced.
+
+        ``more``: message, http_status, skip, effect, seconds, fault_id.
+        """
         fault = {
             "account_id": account_id,
             "region": region,
@@ -121,9 +124,12 @@ class SandboxAdmin:
         """Set ``polls`` (unfinished answers before COMPLETE) and ``age_seconds``."""
         self._request("PUT", f"accounts/{account_id}/credential-report", fields)
 
-    def set_regions(self, account_id: str, enabled: Iterable[str]) -> None:
-        """Enable exactly these regions."""
-        self._request("PUT", f"accounts/{account_id}/regions", {"enabled": list(enabled)})
+    def set_regions(
+        self, account_id: str, enabled: Iterable[str], disabled_error: str = "OptInRequired"
+    ) -> None:
+        """Enable exactly these regions; the others answer ``disabled_error``."""
+        body = {"enabled": list(enabled), "disabled_error": disabled_error}
+        self._request("PUT", f"accounts/{account_id}/regions", body)
 
     def set_identity(self, account_id: str, reported: str | None) -> None:
         """Make GetCallerIdentity report another account; ``None`` ends it."""

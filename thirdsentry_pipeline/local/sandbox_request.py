@@ -42,12 +42,16 @@ _IAM_NAMES = {
 
 @dataclass
 class Caller:
-    """The principal behind a request; ``session`` is set for an assumed role."""
+    """The principal behind a request; ``session`` is set for an assumed role.
+
+    ``seeding`` marks the account root that ``x-moto-account-id`` gives: faults pass it by.
+    """
 
     account_id: str
     arn: str
     user_id: str = "AIDASANDBOXEXAMPLE0000"
     session: RoleSession | None = None
+    seeding: bool = False
 
 
 @dataclass

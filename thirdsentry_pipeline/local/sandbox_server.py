@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from thirdsentry_pipeline.local.sandbox_admin import AdminApi
+    from thirdsentry_pipeline.local.sandbox_journal import RoleJournal
 
     Handler = Callable[[SandboxState, AwsCall], Response | None]
 
@@ -53,15 +54,19 @@ _HANDLERS: dict[str, Handler] = {
 """Answers by service and operation; one that gives ``None`` leaves the answer to moto."""
 
 _LONGEST_HANG_SECONDS = 3600.0
+_FIRST_ERROR_STATUS = 300
 
 
 class SandboxApplication:
     """Parses, records, breaks, authorizes and answers one request after the other."""
 
-    def __init__(self, state: SandboxState, moto: Any, admin: AdminApi) -> None:
+    def __init__(
+        self, state: SandboxState, moto: Any, admin: AdminApi, journal: RoleJournal
+    ) -> None:
         self._state = state
         self._moto = moto
         self._admin = admin
+        self._journal = journal
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -130,7 +135,10 @@ class SandboxApplication:
                 return response
             # moto would otherwise search the account of every access key it knows.
             call.environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account_id
-            return Response.from_app(self._moto, call.environ)
+            response = Response.from_app(self._moto, call.environ)
+            if response.status_code < _FIRST_ERROR_STATUS:
+                self._journal.keep(call)
+            return response
 
 
 def _message(call: AwsCall, code: str) -> str:
@@ -153,7 +161,7 @@ def _check_region(state: SandboxState, call: AwsCall) -> None:
         msg = "AWS was not able to validate the provided access credentials"
         raise AwsError(code="AuthFailure", message=msg)
     msg = "The AWS Access Key Id needs a subscription for the service"
-    raise AwsError(code="OptInRequired", message=msg)
+    raise AwsError(code=account.disabled_region_error, message=msg, status=403)
 
 
 def _damaged(response: Response, damage: str | None) -> Response:

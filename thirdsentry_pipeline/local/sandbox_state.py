@@ -39,9 +39,13 @@ DEFAULT_REGIONS = (
 OPT_IN_REGIONS = (
     "af-south-1",
     "ap-east-1",
+    "ap-east-2",
     "ap-south-2",
     "ap-southeast-3",
     "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
     "ca-west-1",
     "eu-central-2",
     "eu-south-1",
@@ -49,6 +53,7 @@ OPT_IN_REGIONS = (
     "il-central-1",
     "me-central-1",
     "me-south-1",
+    "mx-central-1",
 )
 """Regions an account must opt in to."""
 
@@ -105,6 +110,7 @@ class Account:
     root: RootState = field(default_factory=RootState)
     report: ReportState = field(default_factory=ReportState)
     enabled_regions: tuple[str, ...] | None = None
+    disabled_region_error: str = "OptInRequired"
     identity_account_id: str | None = None
     guardduty_administrators: dict[str, str] = field(default_factory=dict)
     findings: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)

@@ -71,7 +71,8 @@ def resolve_caller(state: SandboxState, call: AwsCall) -> Caller:
         return _session_caller(state, call)
     account_id = call.environ.get("HTTP_X_MOTO_ACCOUNT_ID")
     if account_id:
-        return Caller(account_id, f"arn:{call.partition}:iam::{account_id}:root", account_id)
+        root_arn = f"arn:{call.partition}:iam::{account_id}:root"
+        return Caller(account_id, root_arn, account_id, seeding=True)
     user = _user_of(state, key) if key.startswith("AKIA") else None
     return user or Caller(PLATFORM_ACCOUNT_ID, PLATFORM_PRINCIPAL_ARN)
 
