@@ -18,8 +18,8 @@ from thirdsentry_pipeline.domain.facts import CloudTrailFacts, Trail, TrailStatu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from thirdsentry_pipeline.aws.account_session import AccountSession
     from thirdsentry_pipeline.aws.reading import Answer, Reads, Slot
-    from thirdsentry_pipeline.aws.role_session import AccountSession
     from thirdsentry_pipeline.domain.facts import EventSelector, Fact, RegionScope
 
 DESCRIBE_TRAILS = "cloudtrail:DescribeTrails"

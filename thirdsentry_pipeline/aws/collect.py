@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from thirdsentry_pipeline.aws.cloudtrail import CloudTrailReads
+from thirdsentry_pipeline.aws.credential_report import Wait
 from thirdsentry_pipeline.aws.errors import RegionDisabled
 from thirdsentry_pipeline.aws.guardduty import GuardDutyReads
 from thirdsentry_pipeline.aws.iam import GET_PASSWORD_POLICY, MfaReads, read_password_policy
@@ -33,14 +34,16 @@ from thirdsentry_pipeline.domain.rules.iam import (
     judge_root_mfa,
 )
 from thirdsentry_pipeline.domain.rules.s3 import judge_public_access_block
+from thirdsentry_pipeline.domain.time import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     import pandas as pd
 
+    from thirdsentry_pipeline.aws.account_session import AccountSession
     from thirdsentry_pipeline.aws.reading import Answer
-    from thirdsentry_pipeline.aws.role_session import AccountSession
+    from thirdsentry_pipeline.domain.time import Clock
 
 DEADLINE_SECONDS = 240.0
 _log = logging.getLogger(__name__)
@@ -71,19 +74,21 @@ def collect_account(
     types: Sequence[EvidenceType],
     *,
     waived_regions: Collection[str] = (),
+    clock: Clock = utc_now,
     sleep: Callable[[float], None] = time.sleep,
     max_workers: int = 16,
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> CollectedAccount:
     """Read and judge the types; what fails becomes a reading that says so, never an exception.
 
-    What has no answer after ``deadline_seconds`` is unread. ``sleep`` is used only between
-    polls of the credential report.
+    What has no answer after ``deadline_seconds`` is unread. ``clock``
+    and ``sleep`` bound and pace the polls of the credential report.
     """
     started = time.monotonic()
     session.stop_after(deadline_seconds)
+    wait = Wait(clock, sleep)
     reads = Reads(max_workers=max_workers, deadline_seconds=deadline_seconds)
-    judges, mfa = _start(session, reads, frozenset(types), frozenset(waived_regions), sleep)
+    judges, mfa = _start(session, reads, frozenset(types), frozenset(waived_regions), wait)
     reads.finish()
     readings = {kind: _judge(kind, judges[kind]) for kind in dict.fromkeys(types)}
     return CollectedAccount(
@@ -100,7 +105,7 @@ def _start(
     reads: Reads,
     types: frozenset[EvidenceType],
     waived: frozenset[str],
-    sleep: Callable[[float], None],
+    wait: Wait,
 ) -> tuple[dict[EvidenceType, Callable[[], Reading]], MfaReads | None]:
     """Start every read the types need; give the judge of each type, to be called at the end."""
     judges: dict[EvidenceType, Callable[[], Reading]] = {}
@@ -108,9 +113,7 @@ def _start(
         judges |= _start_regional(session, reads, types, waived)
     mfa = None
     if types & {_ROOT, _COVERAGE}:
-        mfa = MfaReads(
-            session, reads, root=_ROOT in types, coverage=_COVERAGE in types, sleep=sleep
-        )
+        mfa = MfaReads(session, reads, root=_ROOT in types, coverage=_COVERAGE in types, wait=wait)
         judges[_ROOT] = lambda: judge_root_mfa(mfa.root_facts())
         judges[_COVERAGE] = lambda: judge_mfa_coverage(mfa.coverage_facts())
     if _POLICY in types:

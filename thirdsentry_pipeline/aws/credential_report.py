@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,12 +14,14 @@ from thirdsentry_pipeline.aws import shapes
 from thirdsentry_pipeline.aws.errors import AnswerTooLargeError, MalformedAnswerError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 from thirdsentry_pipeline.domain.facts import CredentialReport, CredentialReportRow, Unread
+from thirdsentry_pipeline.domain.time import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from thirdsentry_pipeline.aws.role_session import AccountSession
+    from thirdsentry_pipeline.aws.account_session import AccountSession
+    from thirdsentry_pipeline.domain.time import Clock
 
 GENERATE_REPORT = "iam:GenerateCredentialReport"
 GET_REPORT = "iam:GetCredentialReport"
@@ -40,12 +44,20 @@ _WAIT_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 8.0
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How to wait: the clock that says how long it took, and the pause itself in seconds."""
+
+    clock: Clock = utc_now
+    sleep: Callable[[float], None] = time.sleep
+
+
 def read_report(
-    session: AccountSession, sleep: Callable[[float], None]
+    session: AccountSession, wait: Wait
 ) -> tuple[CredentialReport, pd.DataFrame] | Unread:
     """The report and its table; ``not_ready`` when AWS is still at it after 60 s of waiting."""
     client = session.client("iam", session.default_region)
-    if not _await_report(client, sleep):
+    if not _is_complete(client, wait):
         return Unread(ErrorCode.NOT_READY, GENERATE_REPORT)
     answer = client.get_credential_report()
     if shapes.text(answer, "ReportFormat") != "text/csv":
@@ -59,7 +71,8 @@ def read_report(
     return parse_report(content, generated_at, session.account_id)
 
 
-def _await_report(client: Any, sleep: Callable[[float], None]) -> bool:
+def _is_complete(client: Any, wait: Wait) -> bool:
+    started = wait.clock()
     pause, waited = 1.0, 0.0
     while True:
         state = shapes.text(client.generate_credential_report(), "State")
@@ -68,9 +81,10 @@ def _await_report(client: Any, sleep: Callable[[float], None]) -> bool:
         if state not in _PENDING:
             message = "State is none of the three AWS documents"
             raise MalformedAnswerError(message)
-        if waited + pause > _WAIT_SECONDS:
+        spent = max(waited, (wait.clock() - started).total_seconds())
+        if spent + pause > _WAIT_SECONDS:
             return False
-        sleep(pause)
+        wait.sleep(pause)
         waited += pause
         pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 

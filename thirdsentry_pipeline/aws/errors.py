@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -57,8 +58,6 @@ _TRANSIENT = frozenset(
         "RequestExpired",
     }
 )
-_HTTP_TOO_MANY_REQUESTS = 429
-_HTTP_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +117,11 @@ def _classify_answer(error: ClientError) -> ErrorCode | RegionDisabled:
     if code.startswith("AccessDenied") or code in _DENIED:
         message = str(error.response.get("Error", {}).get("Message", ""))
         return ErrorCode.DENIED_BY_SCP if _SCP_WORDS in message else ErrorCode.DENIED
-    if code in THROTTLE_CODES or status == _HTTP_TOO_MANY_REQUESTS:
+    if code in THROTTLE_CODES or status == HTTPStatus.TOO_MANY_REQUESTS:
         return ErrorCode.THROTTLED
     if code in _NOT_READY:
         return ErrorCode.NOT_READY
-    if code in _TRANSIENT or status >= _HTTP_SERVER_ERROR:
+    if code in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ErrorCode.TRANSIENT
     return ErrorCode.BUG
 

@@ -24,8 +24,8 @@ from thirdsentry_pipeline.domain.facts import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from thirdsentry_pipeline.aws.account_session import AccountSession
     from thirdsentry_pipeline.aws.reading import Answer, Reads, Slot
-    from thirdsentry_pipeline.aws.role_session import AccountSession
     from thirdsentry_pipeline.domain.facts import Fact, RegionScope
 
 LIST_DETECTORS = "guardduty:ListDetectors"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from thirdsentry_pipeline.aws import paging, shapes
-from thirdsentry_pipeline.aws.credential_report import GENERATE_REPORT, read_report
+from thirdsentry_pipeline.aws.credential_report import GENERATE_REPORT, Wait, read_report
 from thirdsentry_pipeline.aws.errors import (
     AnswerTooLargeError,
     MalformedAnswerError,
@@ -27,12 +26,10 @@ from thirdsentry_pipeline.domain.facts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
+    from thirdsentry_pipeline.aws.account_session import AccountSession
     from thirdsentry_pipeline.aws.reading import Answer, Reads, Slot
-    from thirdsentry_pipeline.aws.role_session import AccountSession
     from thirdsentry_pipeline.domain.facts import CredentialReport, Fact
 
 GET_SUMMARY = "iam:GetAccountSummary"
@@ -54,13 +51,13 @@ class MfaReads:
         *,
         root: bool,
         coverage: bool,
-        sleep: Callable[[float], None] = time.sleep,
+        wait: Wait,
     ) -> None:
         self._session = session
         self._reads = reads
         self._coverage = coverage
         self._report: Slot[tuple[CredentialReport, pd.DataFrame] | Unread] = reads.start(
-            GENERATE_REPORT, partial(read_report, session, sleep), self._follow
+            GENERATE_REPORT, partial(read_report, session, wait), self._follow
         )
         self._users: Slot[tuple[str, ...]] | None = None
         self._fallback: dict[str, Slot[IamUser]] = {}

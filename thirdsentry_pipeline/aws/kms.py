@@ -14,6 +14,7 @@ from thirdsentry_pipeline.aws.errors import (
     classify,
     error_code_of,
 )
+from thirdsentry_pipeline.aws.sessions import CREDENTIAL_ERRORS, credentials_missing
 from thirdsentry_pipeline.domain.errors import ConfigurationError, RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 
@@ -96,6 +97,8 @@ class TenantKeys:
     def _ask(self, call: Callable[..., Any], **parameters: Any) -> Mapping[str, Any]:
         try:
             return shapes.record({"answer": call(**parameters)}, "answer")
+        except CREDENTIAL_ERRORS:
+            raise credentials_missing() from None
         except ClientError as error:
             if error_code_of(error) in _WRONG_KEY:
                 message = (

@@ -96,11 +96,14 @@ class Reads:
 
     def finish(self) -> None:
         """Wait until every read has an answer or the deadline has passed."""
-        with self._changed:
-            remaining = max(0.0, self._stop_at - time.monotonic())
-            self._changed.wait_for(lambda: self._open == 0, timeout=remaining)
-            self._closed = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        try:
+            with self._changed:
+                remaining = max(0.0, self._stop_at - time.monotonic())
+                self._changed.wait_for(lambda: self._open == 0, timeout=remaining)
+        finally:
+            with self._changed:
+                self._closed = True
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(
         self,

@@ -14,7 +14,7 @@ from thirdsentry_pipeline.domain.facts import RegionScope
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from thirdsentry_pipeline.aws.role_session import AccountSession
+    from thirdsentry_pipeline.aws.account_session import AccountSession
 
 DESCRIBE_REGIONS = "ec2:DescribeRegions"
 _IN_USE = frozenset({"opt-in-not-required", "opted-in"})

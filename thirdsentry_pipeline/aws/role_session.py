@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING, Any
 
 from thirdsentry_pipeline.aws import shapes
+from thirdsentry_pipeline.aws.account_session import AccountSession
 from thirdsentry_pipeline.aws.errors import (
-    DeadlinePassedError,
-    MalformedAnswerError,
     RegionDisabled,
     classify,
 )
-from thirdsentry_pipeline.aws.sessions import SessionCredentials
+from thirdsentry_pipeline.aws.reading import describe
+from thirdsentry_pipeline.aws.sessions import (
+    CREDENTIAL_ERRORS,
+    SessionCredentials,
+    credentials_missing,
+)
 from thirdsentry_pipeline.domain.errors import RunFailedError, UnsafeTrustPolicyError
 from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType
 from thirdsentry_pipeline.domain.policy import session_policy
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from thirdsentry_pipeline.aws.sessions import PlatformAws
-    from thirdsentry_pipeline.aws.transport import CallCounter, Transport
     from thirdsentry_pipeline.domain.identifiers import RoleArn
     from thirdsentry_pipeline.domain.time import Clock
 
@@ -38,75 +38,6 @@ _RETRY_WINDOW_SECONDS = 10.0
 _SESSION_NAME_LENGTH = 64
 _NOT_IN_SESSION_NAMES = re.compile(r"[^\w+=,.@-]", re.ASCII)
 _ALL_TYPES = tuple(EvidenceType)
-
-
-class AccountSession:
-    """An open role in one account; ``client`` gives clients that can act as nothing else.
-
-    Closing it drops the credentials, the clients and their connections for good.
-    """
-
-    def __init__(
-        self,
-        platform: PlatformAws,
-        role: RoleArn,
-        credentials: SessionCredentials,
-        transport: Transport,
-    ) -> None:
-        self.account_id = role.account_id
-        self.partition = role.partition
-        self.default_region = role.default_region
-        self._platform = platform
-        self._credentials: SessionCredentials | None = credentials
-        self._transport = transport
-        self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
-
-    @property
-    def calls(self) -> CallCounter:
-        """The requests sent for this session, AssumeRole included."""
-        return self._transport.calls
-
-    @property
-    def regions_of_partition(self) -> tuple[str, ...]:
-        """Every region of the role's partition that botocore's own data knows."""
-        return self._platform.regions_of(self.partition)
-
-    def stop_after(self, seconds: float) -> None:
-        """Refuse requests from so many seconds on."""
-        self._transport.stop_after(seconds)
-
-    def client(self, service: str, region: str) -> Any:
-        """The session's client for a service in a region, made once.
-
-        Raises:
-            DeadlinePassedError: the session is closed.
-        """
-        with self._lock:
-            if self._credentials is None:
-                message = "the session is closed"
-                raise DeadlinePassedError(message)
-            if (service, region) not in self._clients:
-                self._clients[service, region] = self._platform.client(
-                    service, region, self._credentials, transport=self._transport
-                )
-            return self._clients[service, region]
-
-    def close(self) -> None:
-        """Forget the credentials and close every connection."""
-        with self._lock:
-            self._credentials = None
-            self._clients.clear()
-        self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"AccountSession(account_id={self.account_id!r})"
 
 
 def open_role_session(
@@ -217,11 +148,12 @@ class _Door:
         sts = self._platform.client("sts", self._role.default_region, transport=self._transport)
         try:
             credentials = _parse_credentials(sts.assume_role(**self._request, **given))
-        except (ClientError, BotoCoreError, MalformedAnswerError, DeadlinePassedError) as error:
-            code = _plain(classify(error))
-            if code.is_denial:
+        except CREDENTIAL_ERRORS:
+            raise credentials_missing() from None
+        except Exception as error:  # noqa: BLE001 - every failure is told by its class
+            if _plain(classify(error)).is_denial:
                 raise _DeniedError from None
-            raise _failed(code, f"The role {self._role} could not be opened") from error
+            raise _failed(error, f"The role {self._role} could not be opened") from None
         return AccountSession(self._platform, self._role, credentials, self._transport)
 
 
@@ -238,9 +170,9 @@ def _check_account(session: AccountSession, role: RoleArn) -> None:
     client = session.client("sts", role.default_region)
     try:
         account_id = shapes.account_id(client.get_caller_identity(), "Account")
-    except (ClientError, BotoCoreError, MalformedAnswerError, DeadlinePassedError) as error:
+    except Exception as error:  # noqa: BLE001 - every failure is told by its class
         what = f"The account behind the role {role} could not be confirmed"
-        raise _failed(_plain(classify(error)), what) from error
+        raise _failed(error, what) from None
     if account_id != role.account_id:
         message = (
             f"The role {role} opened a session in account {account_id}, not in "
@@ -254,8 +186,9 @@ def _plain(code: ErrorCode | RegionDisabled) -> ErrorCode:
     return ErrorCode.TRANSIENT if isinstance(code, RegionDisabled) else code
 
 
-def _failed(code: ErrorCode, what: str) -> RunFailedError:
-    return RunFailedError(code, f"{what} ({code}); the next run tries again.")
+def _failed(error: Exception, what: str) -> RunFailedError:
+    code = _plain(classify(error))
+    return RunFailedError(code, f"{what} ({code}: {describe(error)}); the next run tries again.")
 
 
 def _denied(role: RoleArn) -> RunFailedError:

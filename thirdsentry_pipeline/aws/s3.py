@@ -11,7 +11,7 @@ from thirdsentry_pipeline.aws.errors import MalformedAnswerError, error_code_of
 from thirdsentry_pipeline.domain.facts import PublicAccessBlock
 
 if TYPE_CHECKING:
-    from thirdsentry_pipeline.aws.role_session import AccountSession
+    from thirdsentry_pipeline.aws.account_session import AccountSession
 
 GET_PUBLIC_ACCESS_BLOCK = "s3:GetAccountPublicAccessBlock"
 _FLAGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")

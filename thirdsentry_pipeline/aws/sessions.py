@@ -10,7 +10,14 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
 from botocore.loaders import Loader, create_loader
 
 from thirdsentry_pipeline.aws.transport import CONNECT_SECONDS, READ_SECONDS, Transport
@@ -111,6 +118,23 @@ class PlatformAws:
         transport.attach(client)
         return client
 
+
+def credentials_missing() -> ConfigurationError:
+    """The platform itself has no usable AWS credentials; that is no tenant's failure."""
+    return ConfigurationError(
+        "The platform has no AWS credentials that work; set AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY, or give this process a role."
+    )
+
+
+CREDENTIAL_ERRORS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    SSOError,
+    TokenRetrievalError,
+)
+"""What botocore raises when it finds no credentials of ours to sign with."""
 
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
