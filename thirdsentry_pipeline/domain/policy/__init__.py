@@ -3,7 +3,6 @@
 from thirdsentry_pipeline.domain.policy.documents import (
     ACTIONS_BY_TYPE,
     LEAST_PRIVILEGE_ACTIONS,
-    SESSION_POLICY_MAX_LENGTH,
     PolicyChoice,
     actions_for,
     managed_policy_arns,
@@ -22,7 +21,6 @@ __all__ = [
     "ACTIONS_BY_TYPE",
     "LEAST_PRIVILEGE_ACTIONS",
     "ROLE_NAME",
-    "SESSION_POLICY_MAX_LENGTH",
     "PolicyChoice",
     "actions_for",
     "cloudformation_template",

@@ -15,7 +15,6 @@ from thirdsentry_pipeline.domain.evidence import EvidenceType
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SESSION_POLICY_MAX_LENGTH = 2048
 _POLICY_VERSION = "2012-10-17"
 POLICY_NAME = "ThirdSentryEvidence"
 
