@@ -1,0 +1,61 @@
+"""Ending a sync early, wherever it waits."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from thirdsentry_pipeline.domain.errors import RunFailedError
+from thirdsentry_pipeline.domain.evidence import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thirdsentry_pipeline.aws.role_session import AccountSession
+
+
+class Interruption:
+    """Ends a sync early: waits and requests under way stop, and nothing more is recorded."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._sessions: set[AccountSession] = set()
+
+    def stop(self) -> None:
+        """Tell every connection to stop; returns at once."""
+        with self._lock:
+            self._stopped.set()
+            for session in self._sessions:
+                session.stop_after(0)
+
+    @contextmanager
+    def watching(self, session: AccountSession) -> Iterator[None]:
+        """Let ``stop`` reach the session's requests."""
+        with self._lock:
+            self._sessions.add(session)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sessions.discard(session)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait like ``time.sleep``, but give up as soon as the sync is told to stop.
+
+        Raises:
+            RunFailedError: ``transient``, when it was.
+        """
+        self._stopped.wait(seconds)
+        self.check()
+
+    def check(self) -> None:
+        """Give up if the sync was told to stop.
+
+        Raises:
+            RunFailedError: ``transient``, when it was.
+        """
+        if self._stopped.is_set():
+            message = "The sync was stopped before it ended."
+            raise RunFailedError(ErrorCode.TRANSIENT, message)

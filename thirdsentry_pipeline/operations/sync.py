@@ -1,0 +1,75 @@
+"""One organization's sync: read every live connection's account, write each in one transaction.
+
+AWS is read with no transaction open. A connection that fails costs no other connection
+anything. Interrupted (Ctrl-C, SIGTERM, a cancelled Dagster run), the runs under way end as
+failed before the interruption goes on its way.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING
+
+from thirdsentry_pipeline.domain.identifiers import parse_organization_id
+from thirdsentry_pipeline.operations.interruption import Interruption
+from thirdsentry_pipeline.operations.sync_connection import ConnectionReader
+from thirdsentry_pipeline.operations.sync_results import OrganizationSync
+from thirdsentry_pipeline.warehouse import connections
+from thirdsentry_pipeline.warehouse.scope import organization_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from thirdsentry_pipeline.domain.evidence import EvidenceType
+    from thirdsentry_pipeline.operations.services import Services
+    from thirdsentry_pipeline.operations.sync_results import ConnectionSync
+
+CONCURRENT_CONNECTIONS = 4
+
+logger = logging.getLogger(__name__)
+
+
+def sync_organization(
+    services: Services,
+    organization_id: str,
+    day: date,
+    types: Sequence[EvidenceType],
+    dagster_run_id: str,
+    *,
+    on_progress: Callable[[ConnectionSync], None] | None = None,
+) -> OrganizationSync:
+    """Read ``types`` in every live connection of the organization and record what was read.
+
+    ``day`` is the partition's UTC day and is not checked here. ``on_progress`` is called in
+    this thread as each connection ends. An organization without live connections gives a
+    failed sync with ``no_live_connection``.
+    """
+    organization_id = parse_organization_id(organization_id)
+    with organization_scope(services.pipeline, organization_id) as database:
+        live = connections.list_connections(database, live_only=True)
+    if not live:
+        return OrganizationSync.without_connections(organization_id)
+    reader = ConnectionReader(
+        services, organization_id, day, tuple(types), dagster_run_id, Interruption()
+    )
+    pool = ThreadPoolExecutor(
+        max_workers=min(CONCURRENT_CONNECTIONS, len(live)), thread_name_prefix="connection"
+    )
+    finished: list[ConnectionSync] = []
+    try:
+        for future in as_completed([pool.submit(reader.read, one) for one in live]):
+            outcome = future.result()
+            finished.append(outcome)
+            logger.info("%s", outcome.sentence())
+            if on_progress is not None:
+                on_progress(outcome)
+    except BaseException:
+        reader.interruption.stop()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    order = {one.connection_id: place for place, one in enumerate(live)}
+    finished.sort(key=lambda outcome: order[outcome.connection_id])
+    return OrganizationSync.of(organization_id, finished)

@@ -1,0 +1,221 @@
+"""One connection's run: run row, read AWS, one transaction with everything that was read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from thirdsentry_pipeline.aws.collect import collect_account
+from thirdsentry_pipeline.aws.role_session import open_role_session
+from thirdsentry_pipeline.domain.errors import ConfigurationError, RunFailedError
+from thirdsentry_pipeline.domain.evidence import ErrorCode, ReadStatus
+from thirdsentry_pipeline.domain.fingerprint import fingerprint_of, with_canonical_payload
+from thirdsentry_pipeline.domain.identifiers import RoleArn
+from thirdsentry_pipeline.operations.credentials import SealedCredential, open_external_id
+from thirdsentry_pipeline.operations.interruption import Interruption
+from thirdsentry_pipeline.operations.sync_results import ConnectionSync, SyncStatus, TypeResult
+from thirdsentry_pipeline.warehouse import connections, evidence, runs
+from thirdsentry_pipeline.warehouse.scope import organization_scope
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from thirdsentry_pipeline.aws.collect import CollectedAccount
+    from thirdsentry_pipeline.domain.evidence import EvidenceType, Reading
+    from thirdsentry_pipeline.operations.services import Services
+    from thirdsentry_pipeline.warehouse.connections import Connection
+    from thirdsentry_pipeline.warehouse.evidence import FingerprintedReading, RecordedReading
+
+ACCOUNT_SUBJECT = "account"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReader:
+    """Reads connections of one organization for one partition day and records the outcome."""
+
+    services: Services
+    organization_id: str
+    day: date
+    types: tuple[EvidenceType, ...]
+    dagster_run_id: str
+    interruption: Interruption = field(default_factory=Interruption)
+
+    def read(self, connection: Connection) -> ConnectionSync:
+        """Run one connection to its end; every failure becomes an outcome, none is raised."""
+        run_id = uuid4()
+        started = time.monotonic()
+        calls = _Calls()
+        recorded_run: UUID | None = None
+        try:
+            sealed = self._start(connection, run_id)
+            recorded_run = run_id
+            collected = self._collect(connection, run_id, sealed, calls)
+            self.interruption.check()
+            evidence_results = self._record(connection, run_id, collected)
+        except RunFailedError as failure:
+            logger.warning("account %s: %s", connection.account_id, failure)
+            code = failure.code
+        except ConfigurationError as failure:
+            logger.error("account %s: %s", connection.account_id, failure)  # noqa: TRY400 - it is one sentence
+            code = ErrorCode.KEY_UNAVAILABLE
+        except SQLAlchemyError as failure:
+            # Its message may hold a statement; the class says enough to look further.
+            logger.error("account %s: %s", connection.account_id, type(failure).__name__)  # noqa: TRY400 - same
+            code = ErrorCode.TRANSIENT
+        except Exception as failure:  # noqa: BLE001 - one connection's bug must not cost the others
+            logger.error("account %s: %s", connection.account_id, type(failure).__name__)  # noqa: TRY400 - a traceback may show a secret
+            code = ErrorCode.BUG
+        else:
+            return ConnectionSync(
+                connection_id=connection.connection_id,
+                account_id=connection.account_id,
+                run_id=run_id,
+                status=SyncStatus.of(
+                    result.read_status is ReadStatus.OK for result in evidence_results.values()
+                ),
+                error_code=_shared_error(evidence_results),
+                evidence=evidence_results,
+                api_calls=collected.api_calls,
+                throttles=collected.throttles,
+                seconds=time.monotonic() - started,
+            )
+        if recorded_run is not None:
+            self._fail(connection, run_id, code, calls.made)
+        return ConnectionSync(
+            connection_id=connection.connection_id,
+            account_id=connection.account_id,
+            run_id=recorded_run,
+            status=SyncStatus.FAILED,
+            error_code=code,
+            evidence={},
+            api_calls=calls.made,
+            seconds=time.monotonic() - started,
+        )
+
+    def _start(self, connection: Connection, run_id: UUID) -> SealedCredential:
+        """Transaction 1: the run row, and the sealed external id this run will open."""
+        with organization_scope(self.services.pipeline, self.organization_id) as database:
+            runs.start_run(
+                database,
+                run_id=run_id,
+                connection_id=connection.connection_id,
+                partition_day=self.day,
+                dagster_run_id=self.dagster_run_id,
+            )
+            stored = connections.credential_blob(database, connection.connection_id)
+        return SealedCredential(*stored)
+
+    def _collect(
+        self, connection: Connection, run_id: UUID, sealed: SealedCredential, calls: _Calls
+    ) -> CollectedAccount:
+        """Open the role and read, with no transaction open; the session ends with this call."""
+        external_id = open_external_id(
+            self.services, self.organization_id, connection.connection_id, sealed
+        )
+        with (
+            open_role_session(
+                self.services.platform,
+                RoleArn.parse(connection.role_arn),
+                external_id,
+                self.organization_id,
+                run_id,
+                types=self.types,
+                sleep=self.interruption.sleep,
+                clock=self.services.clock,
+            ) as session,
+            self.interruption.watching(session),
+        ):
+            try:
+                self.interruption.check()
+                return collect_account(
+                    session,
+                    self.types,
+                    waived_regions=connection.waived_regions,
+                    sleep=self.interruption.sleep,
+                )
+            finally:
+                calls.made = session.calls.api_calls
+
+    def _record(
+        self, connection: Connection, run_id: UUID, collected: CollectedAccount
+    ) -> dict[EvidenceType, TypeResult]:
+        """Transaction 2: evidence, observations, state, run status and audit together."""
+        readings = [
+            self._fingerprinted(connection, collected.readings[kind]) for kind in self.types
+        ]
+        with organization_scope(self.services.pipeline, self.organization_id) as database:
+            recorded = evidence.record_readings(
+                database,
+                run_id=run_id,
+                connection_id=connection.connection_id,
+                account_id=connection.account_id,
+                readings=readings,
+                api_calls=collected.api_calls,
+                throttles=collected.throttles,
+            )
+        stored = {one.evidence_type: one for one in recorded}
+        return {
+            one.reading.evidence_type: _result(one, stored[one.reading.evidence_type])
+            for one in readings
+        }
+
+    def _fingerprinted(self, connection: Connection, reading: Reading) -> FingerprintedReading:
+        reading = with_canonical_payload(reading)
+        fingerprint = None
+        if reading.verdict is not None and reading.payload is not None:
+            fingerprint = fingerprint_of(
+                organization_id=self.organization_id,
+                account_id=connection.account_id,
+                evidence_type=reading.evidence_type,
+                subject=ACCOUNT_SUBJECT,
+                verdict=reading.verdict,
+                payload=reading.payload,
+            )
+        return evidence.FingerprintedReading(reading, ACCOUNT_SUBJECT, fingerprint)
+
+    def _fail(self, connection: Connection, run_id: UUID, code: ErrorCode, api_calls: int) -> None:
+        """A transaction of its own: run status, audit row and, for a closed role, the status."""
+        try:
+            with organization_scope(self.services.pipeline, self.organization_id) as database:
+                runs.fail_run(database, run_id, code, api_calls)
+                if code is ErrorCode.ASSUME_ROLE_DENIED:
+                    connections.mark_needs_reauth(database, connection.connection_id)
+        except SQLAlchemyError as failure:
+            # The run row stays `running`; the connection's next run marks it abandoned.
+            logger.error(  # noqa: TRY400 - its message may hold a statement
+                "account %s: the failed run could not be recorded (%s)",
+                connection.account_id,
+                type(failure).__name__,
+            )
+
+
+@dataclass(slots=True)
+class _Calls:
+    """API calls made so far, so that a failed run can say its number."""
+
+    made: int = 0
+
+
+def _result(one: FingerprintedReading, stored: RecordedReading) -> TypeResult:
+    reading = one.reading
+    return TypeResult(
+        read_status=reading.read_status,
+        verdict=reading.verdict,
+        fingerprint=one.fingerprint.value if one.fingerprint else None,
+        is_new=stored.is_new,
+        error_code=reading.error_code,
+        regions_unread=tuple(reading.regions_unread),
+    )
+
+
+def _shared_error(results: dict[EvidenceType, TypeResult]) -> ErrorCode | None:
+    """The error code of a run in which nothing was read, when all types name the same one."""
+    codes = {result.error_code for result in results.values()}
+    return codes.pop() if len(codes) == 1 else None
