@@ -4,17 +4,12 @@
 user, even a killed one. ``start`` leaves the server running until ``stop``.
 """
 
-import hashlib
-import os
-import shutil
 import socket
-import subprocess
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 
@@ -25,51 +20,30 @@ from thirdsentry_pipeline.local.postgres_binaries import (
     binaries_for,
     can_enter,
 )
+from thirdsentry_pipeline.local.postgres_cluster import (
+    create_cluster,
+    distant_store,
+    server_options,
+)
 from thirdsentry_pipeline.local.postgres_lease import Lease, start_watchdog
 from thirdsentry_pipeline.local.postgres_process import (
+    HOST,
     PortTakenError,
     Postmaster,
     find_postmaster,
     launch,
     make_way,
+    settled_postmaster,
     shut_down,
 )
-from thirdsentry_pipeline.settings import LOGIN_NAMES
-from thirdsentry_pipeline.settings_files import (
-    Login,
-    new_password,
-    read_json,
-    read_logins,
-    write_json,
-    write_logins,
-)
+from thirdsentry_pipeline.settings_files import read_json, write_json
 
-HOST = "127.0.0.1"
+if TYPE_CHECKING:
+    import subprocess
+
 LOCK_SECONDS = 330
 PORT_ATTEMPTS = 5
 LOG_LIMIT_BYTES = 10_000_000
-DISTANT_STORES = Path("/var/tmp")  # noqa: S108 - checked for its owner, see distant_store
-PARAMETERS = {
-    "listen_addresses": HOST,
-    "unix_socket_directories": "",
-    "max_connections": "200",
-    "shared_buffers": "64MB",
-    "work_mem": "8MB",
-    "maintenance_work_mem": "64MB",
-    "max_wal_size": "512MB",
-    "password_encryption": "scram-sha-256",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    # Containers often have a tiny /dev/shm, where parallel workers fail.
-    "max_parallel_workers_per_gather": "0",
-    "jit": "off",
-    # Statements and row values may hold secrets: they stay out of the server's log.
-    "log_statement": "none",
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
-    "log_line_prefix": "%m [%p] %u@%d ",
-}
-NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +134,7 @@ class EmbeddedPostgres:
     def _running_or_started(self, *, persistent: bool) -> ServerAddress:
         store = self._store()
         data = store / "data"
-        postmaster = find_postmaster(data)
+        postmaster = settled_postmaster(data)
         if postmaster is not None:
             persistent = persistent or bool(read_json(self._server_file).get("persistent"))
             self._record(data, postmaster, persistent=persistent)
@@ -171,7 +145,7 @@ class EmbeddedPostgres:
             data = store / "data"
         binaries = binaries_for(account, store)
         if not (data / "PG_VERSION").exists():
-            self._create(binaries, data, account)
+            create_cluster(binaries, data, account, self._logins_file, durable=self._durable)
         data.chmod(0o700)
         make_way(data, account)
         self._rotate_log()
@@ -194,53 +168,10 @@ class EmbeddedPostgres:
             return Path(remembered).parent
         return self._directory
 
-    def _create(self, binaries: Path, data: Path, account: Account) -> None:
-        """Make the data directory; a half-made one from a killed start is thrown away."""
-        logins = read_logins(self._logins_file)
-        missing = {role: name for role, name in LOGIN_NAMES.items() if role not in logins}
-        logins.update({role: Login(name, new_password()) for role, name in missing.items()})
-        write_logins(self._logins_file, logins)
-        partial = data.with_name("data.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(mode=0o700)
-        descriptor, password_file = tempfile.mkstemp(dir=data.parent, prefix=".password.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(logins["admin"].password)
-            if account.switch:
-                os.chown(partial, account.uid, account.gid)
-                os.chown(password_file, account.uid, account.gid)
-            finished = subprocess.run(
-                [
-                    *(str(binaries / "initdb"), "-D", str(partial), "-k"),
-                    *("-U", logins["admin"].login, "-A", "scram-sha-256"),
-                    *("--pwfile", password_file, "-E", "UTF8", "--locale=C"),
-                    *(() if self._durable else ("--no-sync",)),
-                ],
-                cwd="/",
-                env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                check=False,
-                **account.child_options(),  # type: ignore[call-overload]  # user and group are optional
-            )
-        finally:
-            Path(password_file).unlink(missing_ok=True)
-        if finished.returncode != 0:
-            reason = finished.stderr.decode("utf-8", errors="replace").strip().splitlines()
-            message = (
-                f"initdb failed in {data.parent}: {reason[-1] if reason else 'no reason given'}"
-            )
-            raise ConfigurationError(message)
-        partial.rename(data)
-
     def _launch(self, binaries: Path, data: Path, account: Account) -> Postmaster:
         """Start on the port used last, or on another free one when it is taken."""
         port = int(read_json(self._server_file).get("port") or 0)
-        parameters = PARAMETERS | ({} if self._durable else NOT_DURABLE)
-        options = [part for name, value in parameters.items() for part in ("-c", f"{name}={value}")]
+        options = server_options(durable=self._durable)
         for attempt in range(PORT_ATTEMPTS):
             port = port if port and not attempt else free_port()
             command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), *options]
@@ -275,20 +206,3 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         return int(listener.getsockname()[1])
-
-
-def distant_store(directory: Path, account: Account) -> Path:
-    """A private directory the account reaches, for a home it can't reach.
-
-    Its name can be guessed, so one that somebody else made there is refused.
-    """
-    name = hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]
-    store = DISTANT_STORES / f"thirdsentry-{name}"
-    with suppress(FileExistsError):
-        store.mkdir(mode=0o700)
-        os.chown(store, account.uid, account.gid)
-    status = store.lstat()
-    if store.is_symlink() or not store.is_dir() or status.st_uid != account.uid:
-        message = f"{store} was made by somebody else: remove it, or move THIRDSENTRY_HOME."
-        raise ConfigurationError(message)
-    return store

@@ -89,16 +89,26 @@ def binaries_for(account: Account, store: Path) -> Path:
         return installation / "bin"
     copy = store / "programs"
     if not copy.exists():
-        partial = store / "programs.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        package = installation.parent
-        shutil.copytree(installation, partial / WHEEL / INSTALLATION, symlinks=True)
-        libraries = package.parent / LIBRARIES
-        if libraries.is_dir():
-            # The programs look for these beside the package directory.
-            shutil.copytree(libraries, partial / LIBRARIES)
-        partial.rename(copy)
-    return copy / WHEEL / INSTALLATION / "bin"
+        copy_programs(installation.parent, copy)
+    postgres = copy / WHEEL / INSTALLATION / "bin" / "postgres"
+    if not run_as(account, '"$1" --version', postgres):
+        message = f"The user {account.name} can't run {postgres}: is {store} mounted noexec?"
+        raise ConfigurationError(message)
+    return postgres.parent
+
+
+def copy_programs(package: Path, target: Path) -> None:
+    """Copy the programs and the libraries they look for beside their package's directory."""
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for directory in (partial, partial / WHEEL):
+        directory.mkdir()
+        directory.chmod(0o755)
+    shutil.copytree(package / INSTALLATION, partial / WHEEL / INSTALLATION, symlinks=True)
+    libraries = package.parent / LIBRARIES
+    if libraries.is_dir():
+        shutil.copytree(libraries, partial / LIBRARIES)
+    partial.rename(target)
 
 
 def run_as(account: Account, script: str, argument: Path) -> bool:

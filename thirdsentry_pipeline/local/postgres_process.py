@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -12,12 +13,16 @@ import psutil
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 from thirdsentry_pipeline.local.postgres_binaries import Account
 
+HOST = "127.0.0.1"
 PID_FILE = "postmaster.pid"
 PID_LINE, PORT_LINE, STATUS_LINE = 0, 3, 7
 START_SECONDS = 300
 STOP_SECONDS = 60
 ORPHAN_SECONDS = 10
+CONNECT_SECONDS = 5
 POLL_SECONDS = 0.02
+# The protocol's shortest question: length 8, request code 1234.5679.
+SSL_REQUEST = bytes.fromhex("0000000804d2162f")
 
 
 class PortTakenError(ConfigurationError):
@@ -40,6 +45,35 @@ def find_postmaster(data: Path) -> Postmaster | None:
         return None
     status = lines[STATUS_LINE].strip() if len(lines) > STATUS_LINE else ""
     return Postmaster(int(lines[PID_LINE]), int(lines[PORT_LINE]), status == "ready")
+
+
+def settled_postmaster(data: Path) -> Postmaster | None:
+    """The server once it accepts connections; None once there is none.
+
+    A server that was just killed, is stopping or recovers from a crash looks alive for a while.
+
+    Raises:
+        ConfigurationError: it neither ended nor accepted connections within five minutes.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while (postmaster := find_postmaster(data)) is not None:
+        if postmaster.is_ready and accepts_connections(postmaster.port):
+            return postmaster
+        if time.monotonic() > deadline:
+            message = f"The embedded Postgres (process {postmaster.pid}) does not answer."
+            raise ConfigurationError(message)
+        time.sleep(POLL_SECONDS)
+    return None
+
+
+def accepts_connections(port: int) -> bool:
+    """Whether the server answers: one that was just killed still seems to listen."""
+    try:
+        with socket.create_connection((HOST, port), timeout=CONNECT_SECONDS) as connection:
+            connection.sendall(SSL_REQUEST)
+            return connection.recv(1) in {b"S", b"N"}
+    except OSError:
+        return False
 
 
 def pid_file_lines(data: Path) -> list[str]:
