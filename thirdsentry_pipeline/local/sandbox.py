@@ -128,8 +128,15 @@ def _server(listener: socket.socket, state_dir: Path) -> Any:
     class QuietHandler(MotoRequestHandler):
         disable_nagle_algorithm = True  # headers and body go out in two writes
 
-        def log(self, _type: str, _message: str, *_args: Any) -> None:
-            """Requests are recorded by the sandbox itself."""
+        def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+            """Show failures; requests are recorded by the sandbox itself."""
+            if type == "error":
+                sys.stderr.write(f"{message % args if args else message}\n")
+
+        def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+            """Wait for no further request on a connection we have reset."""
+            del error, environ
+            self.close_connection = True
 
     key = prepare_state_directory(state_dir)
     journal = RoleJournal(state_dir / "roles.jsonl")

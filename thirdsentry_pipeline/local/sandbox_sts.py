@@ -140,7 +140,12 @@ def _role_documents(state: SandboxState, session: RoleSession) -> list[str]:
         role = find_role(session.account_id, session.partition, session.role_arn)
         if role is None:
             return []
-        attached = [policy.default_version.document for policy in role.managed_policies.values()]
+        attached = [
+            str(version.document)
+            for policy in role.managed_policies.values()
+            for version in policy.versions
+            if version.version_id == policy.default_version_id
+        ]
         return [*role.policies.values(), *attached]
 
 
