@@ -79,12 +79,16 @@ def _advanced(item: Mapping[str, Any]) -> EventSelector:
 
     read_only = fields.pop("readOnly", {"Equals": ("true", "false")})
     read_write = _READ_ONLY_FIELD.get(frozenset(read_only.get("Equals", ())))
-    source = fields.pop("eventSource", {})
-    excluded = source.pop("NotEquals", ())
-    narrowed = bool(fields or source) or set(read_only) != {"Equals"} or read_write is None
+    source = fields.pop("eventSource", {"NotEquals": ()})
+    narrowed = (
+        bool(fields)
+        or set(source) != {"NotEquals"}
+        or set(read_only) != {"Equals"}
+        or read_write is None
+    )
     return EventSelector(
         management=True,
         read_write=read_write or "All",
-        excluded_sources=tuple(sorted(set(excluded))),
+        excluded_sources=tuple(sorted(set(source.get("NotEquals", ())))),
         narrowed=narrowed,
     )

@@ -7,7 +7,6 @@ worker's memory or a tenant's run, so requests are sent from its ``before-send``
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
@@ -26,8 +25,8 @@ from thirdsentry_pipeline.aws.errors import (
     THROTTLE_CODES,
     AnswerTooLargeError,
     DeadlinePassedError,
-    MalformedAnswerError,
 )
+from thirdsentry_pipeline.aws.wire import check_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +36,6 @@ READ_SECONDS = 20
 _CALL_SECONDS = 60.0
 _CHUNK_BYTES = 64 * 1024
 _LARGEST_BODY_BYTES = 32 * 1024 * 1024
-_JSON_PROTOCOLS = frozenset({"json", "rest-json"})
 
 
 class CallCounter:
@@ -98,7 +96,7 @@ class Transport:
         """Make a botocore client send through this transport."""
         client.meta.events.register("before-send", self._send)
         client.meta.events.register("needs-retry", self._note_throttle)
-        client.meta.events.register("before-parse", _check_json)
+        client.meta.events.register("before-parse", check_answer)
 
     def stop_after(self, seconds: float) -> None:
         """Refuse to send or to go on reading from so many seconds on."""
@@ -178,26 +176,6 @@ class Transport:
         throttled = isinstance(code, str) and code.removesuffix("Exception") in THROTTLE_CODES
         if throttled or http.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self.calls.count_throttle()
-
-
-def _check_json(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Refuse a good status with a body that is no JSON object.
-
-    botocore would take it for an answer in which every member is absent.
-    """
-    if (
-        operation_model.service_model.resolved_protocol not in _JSON_PROTOCOLS
-        or operation_model.has_streaming_output
-        or response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES
-    ):
-        return
-    try:
-        parsed = json.loads(response_dict["body"])
-    except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        message = "the answer is not a JSON object"
-        raise MalformedAnswerError(message)
 
 
 def _check_time(give_up_at: float) -> None:

@@ -1,0 +1,111 @@
+"""AWS answers given as bytes: botocore parses them as it parses the real ones."""
+
+import json
+from collections import deque
+from io import BytesIO
+
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+
+from thirdsentry_pipeline.aws.account_session import AccountSession
+from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
+from thirdsentry_pipeline.aws.wire import check_answer
+from thirdsentry_pipeline.domain.identifiers import RoleArn
+
+ACCOUNT = "111122223333"
+ROLE = RoleArn.parse(f"arn:aws:iam::{ACCOUNT}:role/ThirdSentry")
+
+
+class _Raw(BytesIO):
+    def stream(self, **_):
+        yield self.read()
+
+
+class CannedAws:
+    """Stands in for ``PlatformAws``: real clients whose requests never leave the process.
+
+    ``answer("iam.ListUsers", body, …)`` queues answers, for one region or for all. A body is a
+    dict (JSON), a text (XML), bytes, or an exception to raise while sending. The last answer of
+    a queue repeats.
+    """
+
+    def __init__(self):
+        self._platform = PlatformAws(region="us-east-1")
+        self._answers = {}
+        self.requests = []
+
+    def answer(self, action, *bodies, region=None, status=200):
+        queue = self._answers.setdefault((action, region), deque())
+        queue.extend((status, body) for body in bodies)
+
+    def deny(self, action, code="AccessDeniedException", message="no", region=None, status=403):
+        """An error in the form the action's service uses."""
+        service = action.split(".")[0]
+        if service in {"iam", "sts"}:
+            body = (
+                f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>"
+                f"<Message>{message}</Message></Error></ErrorResponse>"
+            )
+        elif service == "ec2":
+            body = (
+                f"<Response><Errors><Error><Code>{code}</Code>"
+                f"<Message>{message}</Message></Error></Errors></Response>"
+            )
+        elif service == "s3-control":
+            body = (
+                f"<ErrorResponse><Error><Code>{code}</Code>"
+                f"<Message>{message}</Message></Error></ErrorResponse>"
+            )
+        else:
+            body = {"__type": code, "message": message}
+        self.answer(action, body, region=region, status=status)
+
+    def called(self, action):
+        return [request for request in self.requests if request[0] == action]
+
+    # --- the part of PlatformAws that sessions use
+
+    def new_transport(self):
+        return self._platform.new_transport()
+
+    def regions_of(self, partition):
+        return self._platform.regions_of(partition)
+
+    def client(self, service, region=None, credentials=None, *, transport=None):
+        client = self._platform._session.create_client(
+            service,
+            region_name=region,
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="example",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+        def send(request, event_name, **_):
+            action = ".".join(event_name.split(".")[1:3])
+            self.requests.append((action, region, request))
+            queue = self._answers.get((action, region)) or self._answers[action, None]
+            status, body = queue.popleft() if len(queue) > 1 else queue[0]
+            if isinstance(body, BaseException):
+                raise body
+            if isinstance(body, dict):
+                body = json.dumps(body)
+            if isinstance(body, str):
+                body = body.encode("utf-8", "surrogatepass")
+            return AWSResponse(request.url, status, {}, _Raw(body))
+
+        client.meta.events.register("before-send", send)
+        client.meta.events.register("before-parse", check_answer)
+        return client
+
+    def session(self, role=ROLE):
+        """An open session in the account whose answers these are."""
+        credentials = SessionCredentials("AKIDEXAMPLE", "example", "token")
+        return AccountSession(self, role, credentials, self.new_transport())
+
+
+def xml(operation, inner):
+    """An answer of a service that speaks the query protocol (IAM, STS)."""
+    return (
+        f"<{operation}Response><{operation}Result>{inner}</{operation}Result>"
+        f"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{operation}Response>"
+    )
