@@ -18,7 +18,8 @@ Admin API, JSON in and out, for what AWS has no API for (``A`` = account id):
                                                  hardware), ``password_present``,
                                                  ``access_keys`` (0 to 2),
                                                  ``report_password_enabled`` (a word)
-``PUT /_sandbox/accounts/A/credential-report``   ``polls`` before COMPLETE, ``age_seconds``
+``PUT /_sandbox/accounts/A/credential-report``   ``polls`` before COMPLETE (anew at
+                                                 each setting), ``age_seconds``
 ``PUT /_sandbox/accounts/A/regions``             ``enabled``: the full list
 ``PUT /_sandbox/accounts/A/identity``            ``account_id`` GetCallerIdentity reports,
                                                  null for the true one

@@ -66,7 +66,7 @@ def get_account_summary(state: SandboxState, call: AwsCall) -> Response:
 
 
 def generate_credential_report(state: SandboxState, call: AwsCall) -> Response:
-    """``STARTED``, then ``INPROGRESS`` as often as set, then ``COMPLETE`` with today's users.
+    """``STARTED``, ``INPROGRESS`` as often as set, then ``COMPLETE`` with the users of now.
 
     AWS would keep a finished report for four hours; here every ``COMPLETE`` is fresh, so that
     a change shows at once. ``age_seconds`` plays an old report.
@@ -80,7 +80,6 @@ def generate_credential_report(state: SandboxState, call: AwsCall) -> Response:
         if first:
             result["Description"] = "No report exists. Starting a new report generation task"
         return query_response(call, result)
-    report.polled = 0
     report.started = True
     report.generated_at = now() - timedelta(seconds=report.age_seconds)
     report.content = _report_csv(state.account(call.account_id), call)

@@ -89,7 +89,7 @@ class RootState:
 
 @dataclass
 class ReportState:
-    """The credential report: ``polls`` unfinished answers come before each ``COMPLETE``.
+    """The credential report: ``polls`` unfinished answers come before the first ``COMPLETE``.
 
     ``age_seconds`` back-dates ``GeneratedTime``, as AWS serves a report for up to four hours.
     """
