@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from thirdsentry_pipeline.domain.errors import ConfigurationError
 from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 from thirdsentry_pipeline.operations.database import prepare_database, require_prepared
 from thirdsentry_pipeline.settings import Settings
@@ -45,5 +46,10 @@ def start_database(settings: Settings) -> None:
     Raises:
         ConfigurationError: Postgres is external.
     """
+    if not settings.is_embedded:
+        message = (
+            "`db start` is for the embedded Postgres: unset THIRDSENTRY_DATABASE_URL to use it."
+        )
+        raise ConfigurationError(message)
     EmbeddedPostgres(settings.home).start()
     prepare_database(settings)

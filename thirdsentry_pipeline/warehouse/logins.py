@@ -18,6 +18,7 @@ MEMBERSHIPS: Mapping[str, str] = {
 MAINTENANCE_DATABASE = "postgres"
 LOCK_KEY = 7_416_223_901
 CONNECT_SECONDS = 10
+ROLES_HAVE_SET_OPTION = 160_000
 
 
 def ensure_logins(
@@ -89,8 +90,10 @@ def may_log_in(url: str) -> bool:
 
 
 def join_role(connection: psycopg.Connection, role: str, member: str) -> None:
-    """Make the member one of the role, unless it is already (a superuser always is)."""
-    held = connection.execute("select pg_has_role(%s, %s, 'member')", [member, role]).fetchone()
+    """Let the member act as the role, unless it can already (a superuser always can)."""
+    # From 16 on, making a role gives a membership that does not include acting as it.
+    right = "member" if connection.info.server_version < ROLES_HAVE_SET_OPTION else "set"
+    held = connection.execute("select pg_has_role(%s, %s, %s)", [member, role, right]).fetchone()
     if held is None or not held[0]:
         connection.execute(
             sql.SQL("grant {} to {}").format(sql.Identifier(role), sql.Identifier(member))

@@ -38,9 +38,13 @@ begin
     then
       raise exception 'role % already exists with more power than it may have', wanted.role_name;
     end if;
-    -- An administrator who is not superuser must be able to act as the roles it prepares.
+    -- An administrator who is not superuser must be able to act as the roles it prepares. From 16
+    -- on, making a role gives a membership that does not allow that.
     if not (select rolsuper from pg_roles where rolname = current_user)
-      and not pg_has_role(current_user, wanted.role_name, 'member')
+      and not pg_has_role(
+        current_user, wanted.role_name,
+        case when current_setting('server_version_num')::int < 160000 then 'member' else 'set' end
+      )
     then
       execute format('grant %I to %I', wanted.role_name, current_user);
     end if;
