@@ -12,7 +12,7 @@ from thirdsentry_pipeline.domain.evidence import ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from thirdsentry_pipeline.aws.role_session import AccountSession
+    from thirdsentry_pipeline.aws.account_session import AccountSession
 
 
 class Interruption:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.operations.conftest import ORGANIZATION
+from tests.integration.operations.lab import ORGANIZATION
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.operations.sync import sync_organization

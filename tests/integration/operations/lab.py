@@ -1,0 +1,76 @@
+"""Services on a clean warehouse and an empty sandbox, and organizations in named states."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from thirdsentry_pipeline.aws.kms import TenantKeys
+from thirdsentry_pipeline.aws.sessions import PlatformAws
+from thirdsentry_pipeline.domain.time import utc_now
+from thirdsentry_pipeline.operations.connecting import connect
+from thirdsentry_pipeline.operations.onboarding import onboard
+from thirdsentry_pipeline.operations.services import Services
+from thirdsentry_pipeline.warehouse.organizations import add_organization
+from thirdsentry_pipeline.warehouse.scope import organization_scope
+
+ORGANIZATION = "65f0a1b2c3d4e5f6a7b8c9d0"
+OTHER_ORGANIZATION = "65f0a1b2c3d4e5f6a7b8c9d1"
+ACCOUNT = "111111111111"
+REGIONS = ("us-east-1", "eu-west-1")
+
+
+@dataclass
+class Lab:
+    """What a test needs to seed and to look: the sandbox, the warehouse, the services."""
+
+    services: Services
+    admin: object
+    database: object
+
+    def organization(self, organization_id=ORGANIZATION, name="Acme"):
+        with organization_scope(self.services.pipeline, organization_id) as connection:
+            add_organization(connection, organization_id, name)
+        return organization_id
+
+    def role(self, organization_id=ORGANIZATION, account_id=ACCOUNT, trust=None):
+        made = onboard(self.services, organization_id)
+        self.admin.set_regions(account_id, REGIONS)
+        return self.admin.create_role(
+            account_id, "ThirdSentry", trust or made.trust_policy, made.permission_policy
+        )
+
+    def connected(self, organization_id=ORGANIZATION, account_id=ACCOUNT) -> UUID:
+        arn = self.role(organization_id, account_id)
+        return connect(self.services, organization_id, arn).connection_id
+
+    def rows(self, sql, **parameters):
+        """Rows as the superuser sees them: row security hides leaks."""
+        with self.database.engine("admin").connect() as connection:
+            return [dict(row) for row in connection.execute(text(sql), parameters).mappings()]
+
+    def value(self, sql, **parameters):
+        (row,) = self.rows(sql, **parameters)
+        (value,) = row.values()
+        return value
+
+
+@pytest.fixture
+def lab(clean_database, empty_sandbox, sandbox_environment):
+    platform = PlatformAws(endpoint_url=empty_sandbox.endpoint_url, region="us-east-1")
+    services = Services(
+        pipeline=clean_database.engine("pipeline"),
+        scheduler=clean_database.engine("scheduler"),
+        platform=platform,
+        keys=TenantKeys(platform.client("kms"), sandbox_environment["THIRDSENTRY_KMS_KEY_ID"]),
+        principal_arn=sandbox_environment["THIRDSENTRY_PRINCIPAL_ARN"],
+        clock=utc_now,
+    )
+    return Lab(services, empty_sandbox.admin, clean_database)
+
+
+@pytest.fixture
+def organization_lab(lab):
+    lab.organization()
+    return lab

@@ -1,0 +1,138 @@
+"""The evidence assets: one step reads all selected types of an organization's day.
+
+One step because one role session per account serves all types, and one place opens and ends
+the connector run. What was not read is not materialized: its partition stays missing.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+import dagster as dg
+
+from thirdsentry_pipeline.assets.evidence_results import (
+    TypeOutcome,
+    failure_sentence,
+    may_retry,
+    type_outcome,
+)
+from thirdsentry_pipeline.assets.evidence_specs import (
+    EVIDENCE_KEYS,
+    EVIDENCE_SPECS,
+)
+from thirdsentry_pipeline.domain.evidence import EvidenceType
+from thirdsentry_pipeline.domain.identifiers import queued_day_may_start
+from thirdsentry_pipeline.domain.time import utc_now
+from thirdsentry_pipeline.operations.services import Services
+from thirdsentry_pipeline.operations.sync import sync_organization
+from thirdsentry_pipeline.operations.sync_results import OrganizationSync, SyncStatus
+from thirdsentry_pipeline.partitions import day_and_organization, evidence_partitions
+from thirdsentry_pipeline.resources.assume_role import AssumeRoleResource
+from thirdsentry_pipeline.resources.keys import TenantKeysResource
+from thirdsentry_pipeline.resources.warehouse import WarehouseResource
+from thirdsentry_pipeline.settings import Settings
+
+ORGANIZATION_TAG = "thirdsentry/organization"
+STATUS_TAG = "thirdsentry/status"
+MAX_RETRIES_TAG = "dagster/max_retries"
+
+
+@dg.multi_asset(
+    name="read_aws_evidence",
+    specs=EVIDENCE_SPECS,
+    partitions_def=evidence_partitions,
+    backfill_policy=dg.BackfillPolicy.multi_run(
+        max_partitions_per_run=Settings.from_environment().organizations_per_run
+    ),
+    can_subset=True,
+)
+def aws_evidence(
+    context: dg.AssetExecutionContext,
+    assume_role: AssumeRoleResource,
+    warehouse: WarehouseResource,
+    keys: TenantKeysResource,
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Read the selected evidence types of each organization's day and record them."""
+    platform = assume_role.platform()
+    services = Services(
+        pipeline=warehouse.pipeline,
+        scheduler=warehouse.scheduler,
+        platform=platform,
+        keys=keys.tenant_keys(platform),
+        principal_arn=assume_role.principal_arn(),
+        clock=utc_now,
+    )
+    types = [kind for kind in EvidenceType if EVIDENCE_KEYS[kind] in context.selected_asset_keys]
+    partition_keys = list(context.partition_keys)
+    syncs: list[OrganizationSync] = []
+    for key in partition_keys:
+        day, organization_id = day_and_organization(key)
+        refuse_other_days(day, services)
+        if len(partition_keys) == 1:
+            context.instance.add_run_tags(context.run.run_id, {ORGANIZATION_TAG: organization_id})
+        sync = sync_organization(services, organization_id, day, types, context.run.run_id)
+        syncs.append(sync)
+        for kind in types:
+            outcome = type_outcome(sync, kind, services.clock())
+            if outcome.is_read and len(partition_keys) == 1:
+                yield materialize_result(outcome)
+            else:
+                context.log_event(partition_event(outcome, key))
+    conclude(context, syncs)
+
+
+def refuse_other_days(day: date, services: Services) -> None:
+    """Let only the day under way through: AWS can't be read in the past.
+
+    Raises:
+        dagster.Failure: without retries.
+    """
+    now = services.clock()
+    if not queued_day_may_start(day, now):
+        message = (
+            f"The partition of {day} can't be collected: AWS can't be read in the past or the "
+            f"future, and today is {now.date()} (UTC)."
+        )
+        raise dg.Failure(message, allow_retries=False)
+
+
+def materialize_result(outcome: TypeOutcome) -> dg.MaterializeResult[None]:
+    """The materialization of a type that was read in every account."""
+    return dg.MaterializeResult(
+        asset_key=EVIDENCE_KEYS[outcome.evidence_type],
+        metadata=outcome.metadata,
+        data_version=dg.DataVersion(outcome.data_version or ""),
+    )
+
+
+def partition_event(
+    outcome: TypeOutcome, partition: str
+) -> dg.AssetMaterialization | dg.AssetObservation:
+    """The event of one partition: read, or observed to be unread with the reasons."""
+    event = dg.AssetMaterialization if outcome.is_read else dg.AssetObservation
+    return event(
+        asset_key=EVIDENCE_KEYS[outcome.evidence_type],
+        partition=partition,
+        metadata=outcome.metadata,
+    )
+
+
+def conclude(context: dg.AssetExecutionContext, syncs: list[OrganizationSync]) -> None:
+    """Tag the run with how far it got, and fail it when an organization brought nothing.
+
+    Raises:
+        dagster.Failure: a permanent one also takes the run-level retry away.
+    """
+    statuses = {sync.status for sync in syncs}
+    whole = statuses.pop() if len(statuses) == 1 else SyncStatus.PARTIAL
+    context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: whole.value})
+    failed = [sync for sync in syncs if sync.status is SyncStatus.FAILED]
+    if not failed:
+        return
+    retry = any(may_retry(sync) for sync in failed)
+    if not retry:
+        # The daemon reads this tag: a closed role fails again, however often it is tried.
+        context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
+    raise dg.Failure(
+        " ".join(failure_sentence(sync.organization_id, sync) for sync in failed),
+        allow_retries=retry,
+    )

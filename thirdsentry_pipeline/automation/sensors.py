@@ -1,0 +1,42 @@
+"""The sensor that keeps Dagster's organizations equal to the warehouse's."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from thirdsentry_pipeline.partitions import ORGANIZATIONS, organization_partitions
+from thirdsentry_pipeline.resources.warehouse import WarehouseResource
+from thirdsentry_pipeline.warehouse.scope import live_organization_ids
+
+REGISTRY_INTERVAL_SECONDS = 60
+
+
+@dg.sensor(
+    name="organization_registry",
+    minimum_interval_seconds=REGISTRY_INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Adds a partition per new organization and takes deleted ones away.",
+)
+def organization_registry(
+    context: dg.SensorEvaluationContext, warehouse: WarehouseResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Compare the warehouse's live organizations with the dynamic partitions."""
+    known = context.instance.get_dynamic_partitions(ORGANIZATIONS)
+    requests = registry_changes(known, live_organization_ids(warehouse.scheduler))
+    if not requests:
+        return dg.SkipReason(f"All {len(known)} organizations have their partitions.")
+    return dg.SensorResult(dynamic_partitions_requests=requests)
+
+
+def registry_changes(
+    known: Sequence[str], live: Sequence[str]
+) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
+    """What to add and what to take away so that the partitions are the live organizations."""
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    added = [one for one in live if one not in set(known)]
+    gone = [one for one in known if one not in set(live)]
+    if added:
+        requests.append(organization_partitions.build_add_request(added))
+    if gone:
+        requests.append(organization_partitions.build_delete_request(gone))
+    return requests

@@ -1,0 +1,36 @@
+"""Everything Dagster loads. Importing it opens nothing and needs no secret."""
+
+import dagster as dg
+
+from thirdsentry_pipeline.assets.checks import evidence_checks
+from thirdsentry_pipeline.assets.coverage import coverage_models, dbt_resource, warehouse_tables
+from thirdsentry_pipeline.assets.evidence import aws_evidence
+from thirdsentry_pipeline.automation.jobs import (
+    aws_evidence_job,
+    coverage_history_job,
+    evidence_checks_job,
+)
+from thirdsentry_pipeline.automation.schedules import (
+    aws_evidence_daily,
+    coverage_history_daily,
+    evidence_checks_hourly,
+)
+from thirdsentry_pipeline.automation.sensors import organization_registry
+from thirdsentry_pipeline.resources.assume_role import AssumeRoleResource
+from thirdsentry_pipeline.resources.keys import TenantKeysResource
+from thirdsentry_pipeline.resources.warehouse import WarehouseResource
+
+defs = dg.Definitions(
+    assets=[aws_evidence, coverage_models, *warehouse_tables],
+    asset_checks=[evidence_checks],
+    jobs=[aws_evidence_job, evidence_checks_job, coverage_history_job],
+    schedules=[aws_evidence_daily, coverage_history_daily, evidence_checks_hourly],
+    sensors=[organization_registry],
+    resources={
+        "assume_role": AssumeRoleResource(),
+        "warehouse": WarehouseResource(),
+        "keys": TenantKeysResource(),
+        "dbt": dbt_resource(),
+    },
+    executor=dg.in_process_executor,
+)
