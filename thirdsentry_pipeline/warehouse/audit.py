@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import insert, select
 
+from thirdsentry_pipeline.warehouse.audit_chain import Anchor, ChainReport, verify_chain
 from thirdsentry_pipeline.warehouse.tables import audit_log
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection as DatabaseConnection
     from sqlalchemy import RowMapping
+
+__all__ = [
+    "SYSTEM_ACTOR",
+    "Anchor",
+    "AuditAction",
+    "ChainReport",
+    "append",
+    "read_log",
+    "verify_chain",
+]
 
 AuditAction = Literal[
     "connect",

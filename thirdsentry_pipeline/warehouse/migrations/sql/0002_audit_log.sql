@@ -112,8 +112,12 @@ alter table warehouse.audit_heads alter column organization_id set statistics 0;
 
 create policy pipeline_reads on warehouse.audit_log for select to ts_pipeline
   using (organization_id = nullif(current_setting('app.organization_id', true), ''));
+-- Only retention writes the checkpoint that lets a chain begin later than at its first row.
 create policy pipeline_appends on warehouse.audit_log for insert to ts_pipeline
-  with check (organization_id = nullif(current_setting('app.organization_id', true), ''));
+  with check (
+    organization_id = nullif(current_setting('app.organization_id', true), '')
+    and action <> 'retention_checkpoint'
+  );
 grant select on warehouse.audit_log to ts_pipeline;
 -- What makes a row provable (order, time, user, hashes) is the trigger's alone.
 grant insert (organization_id, actor, action, connection_id, run_id, detail)
