@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response
 
 from thirdsentry_pipeline.local import (
+    sandbox_callers,
     sandbox_guardduty,
     sandbox_iam,
     sandbox_services,
@@ -90,14 +91,14 @@ class SandboxApplication:
 
     def _answer(self, call: AwsCall, record: dict[str, Any]) -> Response:
         try:
-            call.caller = sandbox_sts.resolve_caller(self._state, call)
+            call.caller = sandbox_callers.resolve_caller(self._state, call)
             session = call.caller.session
             record["account_id"] = call.target_account_id
             record["principal"] = call.caller.arn
             record["role_arn"] = session.role_arn if session else None
             _check_region(self._state, call)
             damage = self._apply_faults(call)
-            sandbox_sts.authorize(self._state, call)
+            sandbox_callers.authorize(self._state, call)
             response = self._handle(call)
         except AwsError as error:
             record["error_code"] = error.code
@@ -122,7 +123,7 @@ class SandboxApplication:
             reset_connection(call.environ)
         elif fault.effect == "expire_session" and call.caller.session:
             call.caller.session.expires_at = now()
-            raise sandbox_sts.expired_token(call)
+            raise sandbox_callers.expired_token(call)
         else:
             message = fault.message or _message(call, fault.error_code)
             raise AwsError(fault.error_code, message, fault.http_status)
