@@ -49,7 +49,7 @@ def current_revision(url: str) -> str | None:
 
 
 def upgrade(admin_url: str) -> None:
-    """Apply the revisions that are missing; a second caller waits and then finds none.
+    """Apply the revisions that are missing; a second process waits and then finds none.
 
     ``admin_url`` needs a superuser, or an administrator with CREATEROLE that owns the database.
     """
