@@ -24,7 +24,7 @@ class DatabaseServer:
         """A login's URL to one of the server's databases."""
         return with_database(self.settings.login_url(role), database)
 
-    def execute(self, *statements: sql.Composable) -> None:
+    def execute(self, *statements: sql.Composed) -> None:
         """Run statements as superuser outside of a transaction."""
         url = self.url("admin", "postgres")
         with psycopg.connect(url, autocommit=True) as connection:

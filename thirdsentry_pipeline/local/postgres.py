@@ -59,8 +59,9 @@ class EmbeddedPostgres:
 
     def __init__(self, home: Path, *, durable: bool = True) -> None:
         """Name the server; ``durable=False`` trades crash safety for speed, for tests."""
-        self._directory = home.absolute() / "postgres"
-        self._logins_file = home.absolute() / "secrets" / "logins.json"
+        # Resolved, because a running server is recognized by the path it was started with.
+        self._directory = home.resolve() / "postgres"
+        self._logins_file = home.resolve() / "secrets" / "logins.json"
         self._server_file = self._directory / "server.json"
         self._durable = durable
         self._lease: Lease | None = None

@@ -5,8 +5,7 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -35,13 +34,28 @@ def stopped_home(home: Path) -> Path:
 
 
 @pytest.fixture
-def zombie() -> Iterator[int]:
+def run(stopped_home: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Runs programs as the server's user, the only ones whose ids Postgres minds."""
+    account = postgres_binaries.account_for(stopped_home / "postgres" / "data")
+    processes = []
+
+    def start(*command: str, **options: object) -> subprocess.Popen[bytes]:
+        processes.append(subprocess.Popen(command, **account.child_options(), **options))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def zombie(run: Callable[..., subprocess.Popen[bytes]]) -> int:
     """The id of a process that has ended and that nobody reaps."""
-    process = subprocess.Popen([sys.executable, "-I", "-S", "-c", ""])
+    process = run("/bin/true")
     while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
         psutil.wait_procs([psutil.Process(os.getpid())], timeout=0.01)
-    yield process.pid
-    process.wait()
+    return process.pid
 
 
 def leave_pid_file(home: Path, pid: int) -> None:
@@ -80,33 +94,42 @@ def test_pid_file_of_a_zombie_does_not_stop_a_start(stopped_home: Path, zombie: 
 
 
 def test_pid_file_that_now_names_another_program_does_not_stop_a_start(
-    stopped_home: Path,
+    stopped_home: Path, run: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    leave_pid_file(stopped_home, os.getpid())
+    leave_pid_file(stopped_home, run("/bin/sleep", "60").pid)
     with EmbeddedPostgres(stopped_home, durable=False):
         assert ask(stopped_home, "select 1") == "1"
 
 
 def test_pid_file_stays_while_something_works_in_the_data_directory(
-    stopped_home: Path, zombie: int, monkeypatch: pytest.MonkeyPatch
+    stopped_home: Path,
+    zombie: int,
+    run: Callable[..., subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(postgres_process, "ORPHAN_SECONDS", 0)
     data = stopped_home / "postgres" / "data"
-    orphan = stopped_home / "postgres"
-    (orphan / "bin").mkdir()
-    (orphan / "bin" / "postgres").symlink_to("/bin/sleep")
+    program = stopped_home / "postgres" / "postgres"
+    program.symlink_to("/bin/sleep")
     leave_pid_file(stopped_home, zombie)
-    process = subprocess.Popen([orphan / "bin" / "postgres", "60"], cwd=data)
-    try:
-        with (
-            pytest.raises(ConfigurationError, match=str(process.pid)),
-            EmbeddedPostgres(stopped_home, durable=False),
-        ):
-            pass
-        assert (data / "postmaster.pid").exists()
-    finally:
-        process.kill()
-        process.wait()
+    orphan = run(str(program), "60", cwd=data)
+    with (
+        pytest.raises(ConfigurationError, match=str(orphan.pid)),
+        EmbeddedPostgres(stopped_home, durable=False),
+    ):
+        pass
+    assert (data / "postmaster.pid").exists()
+
+
+def test_home_under_two_names_is_one_server(home: Path) -> None:
+    home.mkdir()
+    alias = home.with_name("alias")
+    alias.symlink_to(home)
+    with EmbeddedPostgres(alias, durable=False):
+        pid = server_pid(home)
+        with EmbeddedPostgres(home, durable=False):
+            assert server_pid(alias) == pid
+            assert ask(alias, "select 1") == "1"
 
 
 def test_restart_keeps_the_port(stopped_home: Path) -> None:
@@ -131,9 +154,11 @@ def test_half_made_data_directory_is_made_anew(home: Path) -> None:
     partial = home / "postgres" / "data.partial"
     partial.mkdir(parents=True)
     (partial / "PG_VERSION").write_text("18\n")
+    (home / "postgres" / ".password.abc").write_text("left by the killed start")
     with EmbeddedPostgres(home, durable=False):
         assert ask(home, "select 1") == "1"
     assert not partial.exists()
+    assert not list((home / "postgres").glob(".password*"))
 
 
 def test_data_directory_opened_to_others_is_closed_again(stopped_home: Path) -> None:
