@@ -15,7 +15,7 @@ from thirdsentry_pipeline.settings import LOGIN_NAMES
 from thirdsentry_pipeline.settings_files import Login, new_password, read_logins, write_logins
 
 DISTANT_STORES = Path("/var/tmp")  # noqa: S108 - checked for its owner, see distant_store
-PASSWORD_PREFIX = ".password."
+HANDOVER_PREFIX = ".password."
 PARAMETERS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -60,9 +60,9 @@ def create_cluster(
     partial = data.with_name("data.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o700)
-    for left_behind in data.parent.glob(f"{PASSWORD_PREFIX}*"):
+    for left_behind in data.parent.glob(f"{HANDOVER_PREFIX}*"):
         left_behind.unlink()
-    descriptor, password_file = tempfile.mkstemp(dir=data.parent, prefix=PASSWORD_PREFIX)
+    descriptor, password_file = tempfile.mkstemp(dir=data.parent, prefix=HANDOVER_PREFIX)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(logins["admin"].password)
