@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -19,6 +21,9 @@ from thirdsentry_pipeline.settings import Settings
 
 GROUP = "coverage"
 KEY_PREFIX = "coverage"
+BUILD = ["build", "--exclude-resource-type", "unit_test"]
+"""Unit tests judge the models' text, which does not change from day to day."""
+
 WAREHOUSE_SOURCE = "warehouse"
 WRITTEN_BY_EVIDENCE = frozenset({"evidence", "evidence_observations", "evidence_state"})
 """Warehouse tables that the seven evidence assets write, all of them each."""
@@ -84,9 +89,13 @@ manifest_path = prepared_manifest()
     dagster_dbt_translator=CoverageTranslator(),
 )
 def coverage_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """Build the selected models, seeds and tests."""
-    with transform_login(Settings.from_environment()):
-        yield from dbt.cli(["build"], context=context).stream()
+    """Build the selected models and seeds and run their data tests."""
+    with (
+        transform_login(Settings.from_environment()),
+        TemporaryDirectory(prefix="thirdsentry-dbt-") as target,
+    ):
+        build = dbt.cli(BUILD, context=context, target_path=Path(target))
+        yield from build.stream()
 
 
 @contextmanager

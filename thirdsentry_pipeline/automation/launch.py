@@ -106,7 +106,7 @@ def _create_run(
         run_id=None,
         run_config={},
         status=None,
-        tags=tags,
+        tags={**definition.run_tags, **tags},
         root_run_id=None,
         parent_run_id=None,
         step_keys_to_execute=plan.step_keys_to_execute,

@@ -1,0 +1,62 @@
+"""dbt through Dagster, and the checks that look at all organizations."""
+
+import pytest
+from dagster import AssetCheckKey, AssetKey
+
+from tests.integration.operations.lab import ACCOUNT, ORGANIZATION, OTHER_ORGANIZATION
+from thirdsentry_pipeline.assets.checks import AUTHORIZED, CHECK_SPECS, FRESH
+from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
+from thirdsentry_pipeline.automation.launch import (
+    run_checks_job,
+    run_coverage_job,
+    run_evidence_job,
+)
+from thirdsentry_pipeline.domain.evidence import EvidenceType
+from thirdsentry_pipeline.domain.identifiers import today
+from thirdsentry_pipeline.domain.time import utc_now
+
+pytestmark = pytest.mark.integration
+OTHER_ACCOUNT = "222222222222"
+BLOCK = EvidenceType.S3_PUBLIC_ACCESS_BLOCK
+
+
+def sync(installation, organization_id):
+    run_evidence_job(installation.settings, organization_id, today(utc_now), tuple(EvidenceType))
+
+
+def evaluations(instance):
+    keys = [AssetCheckKey(spec.asset_key, spec.name) for spec in CHECK_SPECS]
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    return {
+        (key.asset_key, key.name): records[key].event.dagster_event.asset_check_evaluation_data
+        for key in keys
+    }
+
+
+def test_checks_judge_all_organizations_each_in_its_own_scope(installation):
+    lab = installation.lab
+    for organization_id, account_id in (
+        (ORGANIZATION, ACCOUNT),
+        (OTHER_ORGANIZATION, OTHER_ACCOUNT),
+    ):
+        lab.organization(organization_id)
+        lab.connected(organization_id, account_id)
+    lab.admin.inject_fault(OTHER_ACCOUNT, action="s3:GetAccountPublicAccessBlock")
+    _, built = run_coverage_job(installation.settings)
+    assert built
+    sync(installation, ORGANIZATION)
+    sync(installation, OTHER_ORGANIZATION)
+    _, evaluated = run_checks_job(installation.settings)
+    assert evaluated
+    with installation.instance() as instance:
+        assert instance.get_latest_materialization_event(AssetKey(["coverage", "control_coverage"]))
+        found = evaluations(instance)
+    failed = {key for key, evaluation in found.items() if not evaluation.passed}
+    assert failed == {(EVIDENCE_KEYS[BLOCK], AUTHORIZED)}
+    metadata = found[EVIDENCE_KEYS[BLOCK], AUTHORIZED].metadata
+    assert metadata["organizations"].value == 2
+    assert metadata["organizations_failing"].value == 1
+    (sample,) = metadata["sample"].value
+    assert sample["organization_id"] == OTHER_ORGANIZATION
+    assert sample["last_error_code"] == "denied"
+    assert found[EVIDENCE_KEYS[BLOCK], FRESH].passed
