@@ -1,0 +1,70 @@
+"""Running dbt as the product does: a child process with the transform login."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from tests.databases import WarehouseDatabase
+
+PROJECT = Path(__file__).resolve().parents[3] / "dbt"
+DBT = Path(sys.executable).with_name("dbt")
+
+
+@dataclass(frozen=True)
+class DbtProject:
+    """A dbt project against one test database; artifacts stay out of the source tree."""
+
+    database: WarehouseDatabase
+    artifacts: Path
+    directory: Path = PROJECT
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, whatever that is."""
+        url = urlsplit(self.database.transform_url)
+        return subprocess.run(
+            [DBT, "--no-use-colors", "--quiet", *arguments],
+            cwd=self.directory,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.artifacts),
+                "DBT_PROFILES_DIR": str(self.directory),
+                "DBT_TARGET_PATH": str(self.artifacts / "target"),
+                "DBT_LOG_PATH": str(self.artifacts / "logs"),
+                "THIRDSENTRY_DBT_HOST": str(url.hostname),
+                "THIRDSENTRY_DBT_PORT": str(url.port),
+                "THIRDSENTRY_DBT_USER": unquote(str(url.username)),
+                "THIRDSENTRY_DBT_PASSWORD": unquote(str(url.password)),
+                "THIRDSENTRY_DBT_DBNAME": url.path.lstrip("/"),
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def succeed(self, *arguments: str) -> str:
+        """Run a command that has to succeed; returns its output."""
+        finished = self.run(*arguments)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout
+
+    def fail(self, *arguments: str) -> str:
+        """Run a command that has to fail; returns its output."""
+        finished = self.run(*arguments)
+        assert finished.returncode != 0, finished.stdout
+        return finished.stdout
+
+    def copy(self, directory: Path) -> DbtProject:
+        """The same project elsewhere, to change it."""
+        shutil.copytree(
+            self.directory, directory, ignore=shutil.ignore_patterns("target", "logs", ".user.yml")
+        )
+        return DbtProject(self.database, directory / "artifacts", directory)

@@ -1,0 +1,148 @@
+"""Who sees what: the pipeline inside an organization, BI logins, and nobody else's rows."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tests.integration.dbt.coverage_rows import Tenant, hours_ago
+from tests.integration.dbt.test_coverage_schema import MARTS
+from thirdsentry_pipeline.domain.evidence import EvidenceType
+
+pytestmark = pytest.mark.integration
+
+RELATIONS = [*MARTS, "stale_episodes", "int_evidence_daily"]
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def two_tenants(coverage_project):
+    """Two organizations with a row in every mart each, history included."""
+    with psycopg.connect(coverage_project.database.admin_url, autocommit=True) as connection:
+        tenants = [Tenant.add(connection, created_at=hours_ago(100)) for _ in range(2)]
+        for tenant in tenants:
+            account = tenant.connect(connected_at=hours_ago(99))
+            tenant.observe_all(account, hours_ago(98))
+            tenant.observe(
+                account,
+                EvidenceType.MFA_COVERAGE,
+                hours_ago(1),
+                verdict="fail",
+                payload={
+                    "users_with_password": 2,
+                    "users_with_mfa": 1,
+                    "users_without_mfa": [f"user of {tenant.organization_id}"],
+                },
+            )
+            finding = {
+                "region": "eu-west-1",
+                "finding_id": tenant.organization_id,
+                "finding_type": "Trojan:EC2/DNSDataExfiltration",
+                "severity": 8.0,
+                "first_seen_at": "2026-03-01T00:00:00Z",
+            }
+            tenant.observe(
+                account,
+                EvidenceType.GUARDDUTY_FINDINGS,
+                hours_ago(1),
+                verdict="fail",
+                payload={"findings": [finding]},
+            )
+        coverage_project.succeed("run", "--select", "coverage_daily")
+        yield tenants
+
+
+@pytest.fixture
+def bi_url(coverage_project, admin, two_tenants):
+    """A BI login of the first organization, made as the product makes it."""
+    login = f"reader_{two_tenants[0].organization_id}"
+    verifier = admin.pgconn.encrypt_password(
+        PASSWORD.encode(), login.encode(), b"scram-sha-256"
+    ).decode()
+    pipeline_url = coverage_project.database.pipeline_url
+    with psycopg.connect(pipeline_url) as connection:
+        connection.execute(
+            "select set_config('app.organization_id', %s, true)",
+            (two_tenants[0].organization_id,),
+        )
+        connection.execute(
+            "select warehouse.create_bi_login(%s, %s, 'ts_bi', 'test')", (login, verifier)
+        )
+    yield make_conninfo(pipeline_url, user=login, password=PASSWORD)
+    with psycopg.connect(pipeline_url) as connection:
+        connection.execute(
+            "select set_config('app.organization_id', %s, true)",
+            (two_tenants[0].organization_id,),
+        )
+        connection.execute("select warehouse.drop_bi_login(%s)", (login,))
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_pipeline_sees_its_organization_and_nothing_without_one(
+    two_tenants, pipeline_rows, relation
+):
+    query = f"select distinct organization_id from coverage.{relation}"
+    for tenant in two_tenants:
+        rows = pipeline_rows(tenant.organization_id, query)
+        assert rows == [{"organization_id": tenant.organization_id}]
+    assert pipeline_rows("", query) == []
+
+
+def test_bi_login_reads_every_relation_of_its_organization_alone(two_tenants, bi_url):
+    mine, other = (tenant.organization_id for tenant in two_tenants)
+    with psycopg.connect(bi_url, autocommit=True) as connection:
+        # A setting is what anyone can set: it must not matter.
+        connection.execute("select set_config('app.organization_id', %s, false)", (other,))
+        for relation in RELATIONS:
+            query = f"select distinct organization_id from coverage.{relation}"
+            assert connection.execute(query).fetchall() == [(mine,)], relation
+
+
+def test_history_keeps_its_walls_after_a_rebuild(
+    coverage_project, admin, two_tenants, bi_url, pipeline_rows
+):
+    """A rebuilt table has lost its policies; the build that makes it puts them back."""
+    query = "select * from coverage.coverage_daily order by organization_id, 1, framework, 4"
+    before = admin.execute(query).fetchall()
+    admin.execute("drop table coverage.coverage_daily")
+    coverage_project.succeed("run", "--select", "coverage_daily")
+    assert admin.execute(query).fetchall() == before
+    mine = two_tenants[0].organization_id
+    own = "select distinct organization_id from coverage.coverage_daily"
+    assert pipeline_rows(mine, own) == [{"organization_id": mine}]
+    with psycopg.connect(bi_url) as connection:
+        assert connection.execute(own).fetchall() == [(mine,)]
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute("delete from coverage.coverage_daily")
+
+
+def test_full_refresh_does_not_drop_history(coverage_project, admin, two_tenants):
+    mine = two_tenants[0].organization_id
+    admin.execute(
+        "update coverage.coverage_daily set control_status = 'pending'"
+        " where organization_id = %s and as_of_date = ("
+        "  select min(as_of_date) from coverage.coverage_daily where organization_id = %s)",
+        (mine, mine),
+    )
+    coverage_project.succeed("run", "--full-refresh", "--select", "coverage_daily")
+    kept = admin.execute(
+        "select count(*) as kept from coverage.coverage_daily"
+        " where organization_id = %s and control_status = 'pending'",
+        (mine,),
+    )
+    assert kept.fetchone()["kept"] > 0
+
+
+def test_marts_show_the_payloads(two_tenants, pipeline_rows):
+    mine = two_tenants[0].organization_id
+    (mfa,) = pipeline_rows(mine, "select * from coverage.mfa_coverage")
+    assert (mfa["users_with_password"], mfa["users_with_mfa"], float(mfa["mfa_pct"])) == (2, 1, 50)
+    assert (mfa["root_mfa"], mfa["is_fresh"]) == ("pass", False)
+    (gap,) = pipeline_rows(mine, "select * from coverage.mfa_gaps")
+    assert gap["user_name"] == f"user of {mine}"
+    (finding,) = pipeline_rows(mine, "select * from coverage.guardduty_findings")
+    assert (finding["finding_id"], finding["severity_label"]) == (mine, "high")
+    assert isinstance(finding["connection_id"], UUID)
