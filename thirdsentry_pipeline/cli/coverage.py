@@ -64,7 +64,7 @@ def status(organization: OptionalOrganizationId = None, as_json: AsJson = False)
             "last_run_at": "last run",
             "last_run_status": "ended",
             "last_ok_at": "last good read",
-            "consecutive_failures": "failures in a row",
+            "consecutive_failures": "failures",
             "last_error_code": "error",
             "is_stale": "stale",
         },

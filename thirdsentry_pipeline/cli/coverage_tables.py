@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from rich.markup import escape
+
+Row = Mapping[str, Any]
 
 BAR_WIDTH = 20
 CONTROL_HEADINGS = {
@@ -16,10 +19,30 @@ CONTROL_HEADINGS = {
 }
 
 
-def framework_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def compact(rows: Iterable[Row]) -> list[Row]:
+    """Every control that is not passing in a row of its own; a framework's passing ones in one."""
+    compacted: list[Row] = []
+    for framework, controls in groupby(rows, key=lambda row: row["framework"]):
+        members = list(controls)
+        compacted += [row for row in members if row["control_status"] != "passing"]
+        passing = [row["control_id"] for row in members if row["control_status"] == "passing"]
+        if passing:
+            compacted.append(
+                {
+                    "framework": framework,
+                    "control_id": f"{len(passing)} others",
+                    "control_title": ", ".join(passing),
+                    "control_status": "passing",
+                    "reason": None,
+                }
+            )
+    return compacted
+
+
+def framework_lines(rows: Iterable[Row]) -> list[str]:
     """One line per framework: passing and covered, which are never mixed."""
     return [
-        f"{escape(row['framework_name']):<44} {bar(row['passing_pct'])} "
+        f"{escape(row['framework_name']):<48} {bar(row['passing_pct'])} "
         f"{percent(row['passing_pct'])} passing, {percent(row['covered_pct'])} covered "
         f"({row['controls_passing']} and {row['controls_covered']} of "
         f"{row['controls_applicable']} controls)"

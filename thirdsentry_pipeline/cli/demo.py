@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from thirdsentry_pipeline.cli.coverage_tables import CONTROL_HEADINGS, framework_lines
+from thirdsentry_pipeline.cli.coverage_tables import CONTROL_HEADINGS, compact, framework_lines
 from thirdsentry_pipeline.cli.marts import FRAMEWORKS, control_rows, rows_of
 from thirdsentry_pipeline.cli.options import AsJson, UiPort
 from thirdsentry_pipeline.cli.output import (
@@ -98,6 +98,6 @@ def show_organization(document: dict[str, Any]) -> None:
     console = results()
     console.print()
     title = f"{document['name']} ({document['organization_id']}): sync {document['sync']['status']}"
-    console.print(table_of(title, CONTROL_HEADINGS, document["controls"]))
+    console.print(table_of(title, CONTROL_HEADINGS, compact(document["controls"])))
     for line in framework_lines(document["frameworks"]):
         console.print(line)

@@ -22,7 +22,7 @@ app = typer.Typer(name="thirdsentry", cls=LazyGroup, no_args_is_help=True, add_c
 
 @app.callback()
 def thirdsentry(
-    debug: Annotated[  # noqa: ARG001 - `run` took it out already; it stands here for --help
+    debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")
     ] = False,
 ) -> None:
@@ -31,14 +31,14 @@ def thirdsentry(
 
 def main() -> None:
     """Run the command line of this process and exit with the contract's code."""
-    signal.signal(signal.SIGTERM, stop_like_interrupt)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, stop_like_interrupt)
+    # SIGINT too: a shell starts background jobs with it ignored, and Python keeps that.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
-def stop_like_interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Let a polite kill or a closed terminal unwind everything, as Ctrl-C does."""
+def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Let Ctrl-C, a polite kill and a closed terminal unwind everything alike."""
     raise KeyboardInterrupt
 
 

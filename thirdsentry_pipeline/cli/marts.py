@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from thirdsentry_pipeline.cli.reasons import Finding, reason_of
+from thirdsentry_pipeline.cli.reasons import Finding, explain
 
 HEALTH = text("""
     select organization_id, connection_id, account_id, connector, status, last_run_at,
@@ -95,7 +95,10 @@ def requirements(connection: Connection) -> Mapping[tuple[str, str, str], Sequen
 
 
 def why(findings: Sequence[Finding], wanted: Sequence[str]) -> str:
-    """The reasons of all evidence that keeps a control from passing, worst first."""
+    """What keeps a control from passing: the worst first, each account named once."""
     lacking = [one for one in findings if one.evidence_type in wanted and not one.is_passing]
     lacking.sort(key=lambda one: one.severity)
-    return "; ".join(reason_of(one) for one in lacking)
+    by_account: dict[str, list[str]] = {}
+    for finding in lacking:
+        by_account.setdefault(finding.account_id, []).append(explain(finding))
+    return "; ".join(f"{account}: {', '.join(texts)}" for account, texts in by_account.items())

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from thirdsentry_pipeline.domain.time import iso_z
 
-PIPE_WIDTH = 160
+PIPE_WIDTH = 200
 COLORS = {
     "passing": "green",
     "pass": "green",
@@ -113,9 +113,12 @@ def cell(value: Any) -> str:
 def table_of(title: str, headings: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> Table:
     """A table of rows; ``headings`` maps column names to what people read, in order."""
     table = Table(title=escape(title), title_justify="left", title_style="bold")
-    for heading in headings.values():
-        table.add_column(heading, overflow="fold")
-    for row in rows:
+    shown = list(rows)
+    for name, heading in headings.items():
+        # Ids are there to be copied: on a narrow terminal the other columns fold first.
+        ids = [len(str(row[name])) for row in shown if name.endswith("_id")]
+        table.add_column(heading, overflow="fold", min_width=max(ids, default=None))
+    for row in shown:
         table.add_row(*(cell(row[name]) for name in headings))
     return table
 

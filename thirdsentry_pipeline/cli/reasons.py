@@ -33,13 +33,8 @@ class Finding:
         return SEVERITY.index(self.evidence_status)
 
 
-def reason_of(finding: Finding) -> str:
-    """One clause: the account, and what is wrong there."""
-    return f"{finding.account_id}: {explain(finding)}"
-
-
 def explain(finding: Finding) -> str:
-    """What is wrong, without the account."""
+    """One clause: what is wrong, without the account."""
     slug, status = finding.evidence_type, finding.evidence_status
     code = f" ({finding.last_error_code})" if finding.last_error_code else ""
     if status == "fail" and finding.payload is not None:
