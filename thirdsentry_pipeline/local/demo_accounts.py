@@ -74,10 +74,10 @@ DEMO_ORGANIZATIONS = (
     DemoOrganization(
         "66f0000000000000000000c3",
         "Cobalt Health",
-        (DemoAccount("444444444444", ("lin", "maya"), denied_service="guardduty"),),
+        (DemoAccount("444444444444", ("lin", "maya"), denied_service="cloudtrail"),),
     ),
 )
-"""Healthy over two accounts; real gaps; GuardDuty denied in every region."""
+"""Healthy over two accounts; real gaps; CloudTrail denied in every region (one type unread)."""
 
 _GAP_FINDINGS = {
     "us-east-1": (

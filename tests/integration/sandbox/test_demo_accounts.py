@@ -1,6 +1,7 @@
 """The demo's accounts are in the states they claim, and the same on every start."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.sandbox.conftest import role_client, vendor_client
 from thirdsentry_pipeline.local.demo_accounts import DEMO_ORGANIZATIONS, seed_demo_accounts
@@ -82,7 +83,7 @@ def test_seeding_again_or_anew_gives_the_same_state(demo):
     assert snapshot(demo.admin, *numbers) == before
 
 
-def test_the_denied_account_refuses_guardduty_to_the_auditor_and_nothing_else(demo):
+def test_the_denied_account_refuses_cloudtrail_to_the_auditor_and_nothing_else(demo):
     (account,) = DEMO_ORGANIZATIONS[2].accounts
     trust = {
         "Version": "2012-10-17",
@@ -100,7 +101,7 @@ def test_the_denied_account_refuses_guardduty_to_the_auditor_and_nothing_else(de
         RoleArn=account.role_arn, RoleSessionName="demo"
     )["Credentials"]
     for region in ("us-east-1", "eu-west-1"):
-        guardduty = role_client(demo, "guardduty", credentials, region)
-        with pytest.raises(guardduty.exceptions.AccessDeniedException):
-            guardduty.list_detectors()
+        cloudtrail = role_client(demo, "cloudtrail", credentials, region)
+        with pytest.raises(ClientError, match="AccessDeniedException"):
+            cloudtrail.describe_trails()
     assert role_client(demo, "iam", credentials).list_users()["Users"]
