@@ -20,7 +20,14 @@ from thirdsentry_pipeline.domain.evidence import (
     Verdict,
 )
 from thirdsentry_pipeline.domain.fingerprint import Fingerprint
-from thirdsentry_pipeline.warehouse import connections, data_keys, evidence, organizations, runs
+from thirdsentry_pipeline.warehouse import (
+    assessments,
+    connections,
+    data_keys,
+    evidence,
+    organizations,
+    runs,
+)
 from thirdsentry_pipeline.warehouse.evidence import FingerprintedReading, RecordedReading
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
@@ -138,3 +145,13 @@ def tenant(clean_database: WarehouseDatabase) -> Tenant:
 @pytest.fixture
 def other_tenant(clean_database: WarehouseDatabase) -> Tenant:
     return make_tenant(clean_database, "b" * 24)
+
+
+def draft_with_evidence(tenant: Tenant) -> tuple[UUID, UUID]:
+    """A draft assessment and the evidence it holds."""
+    evidence_id = tenant.sync(ok(note="held"))[0].evidence_id
+    assert evidence_id is not None
+    with tenant.scope() as c:
+        assessment_id = assessments.create_assessment(c, "SOC 2, first half", actor="zoe")
+        assert assessments.attach(c, assessment_id, [evidence_id], actor="zoe") == 1
+    return assessment_id, evidence_id

@@ -13,6 +13,8 @@ from thirdsentry_pipeline.warehouse.tables import metadata
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from tests.databases import WarehouseDatabase
+
 pytestmark = pytest.mark.integration
 
 TABLES = """
@@ -75,13 +77,21 @@ ONE_BY_ONE = [
 ]
 
 
+@pytest.fixture(scope="module")
+def admin(database: WarehouseDatabase) -> Engine:
+    """The superuser in a fresh database that these tests leave as it was."""
+    if database.is_used:
+        database.reset()
+    return database.engine("admin")
+
+
 def test_the_migrations_leave_nothing_to_complain_about(admin: Engine) -> None:
     with admin.connect() as c:
         assert find_problems(c) == []
 
 
-def test_the_pipeline_can_check_too(clean_database) -> None:
-    with clean_database.engine("pipeline").connect() as c:
+def test_the_pipeline_can_check_too(admin: Engine, database: WarehouseDatabase) -> None:
+    with database.engine("pipeline").connect() as c:
         assert find_problems(c) == []
 
 

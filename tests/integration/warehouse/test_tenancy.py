@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import pytest
-from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -22,7 +19,6 @@ from thirdsentry_pipeline.warehouse import (
     data_keys,
     organizations,
 )
-from thirdsentry_pipeline.warehouse.migrate import current_revision, head_revision, upgrade
 from thirdsentry_pipeline.warehouse.scope import live_organization_ids, organization_scope
 
 if TYPE_CHECKING:
@@ -263,50 +259,6 @@ def test_dbt_reads_all_organizations_and_no_secret(
         c.execute(text("create table coverage.mine (x int)"))
 
 
-def test_an_identity_belongs_to_the_first_organization_for_good(
-    two: tuple[Tenant, Tenant],
-) -> None:
-    tenant, other = two
-    digest = "ab" * 32
-    with tenant.scope() as c:
-        assert connections.claim(c, "role_arn", digest)
-        assert connections.claim(c, "role_arn", digest), "claiming again changes nothing"
-    with other.scope() as c:
-        assert not connections.claim(c, "role_arn", digest)
-        assert connections.claim(c, "external_id", digest), "kinds are apart"
-    with tenant.scope() as c:
-        connections.revoke_connection(c, tenant.connection_id)
-    with other.scope() as c:
-        assert not connections.claim(c, "role_arn", digest)
-
-
-def test_one_of_two_claims_at_once_wins(two: tuple[Tenant, Tenant]) -> None:
-    def claim(tenant: Tenant) -> bool:
-        with tenant.scope() as c:
-            return connections.claim(c, "external_id", "cd" * 32)
-
-    with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(claim, two)) == [False, True]
-
-
-def test_claims_are_keyed_and_unreadable(two: tuple[Tenant, Tenant], admin: Engine) -> None:
-    digest = "ef" * 32
-    with two[0].scope() as c:
-        connections.claim(c, "role_arn", digest)
-    with admin.connect() as c:
-        stored = c.scalar(text("select encode(keyed_digest, 'hex') from warehouse.identity_claims"))
-    assert stored != digest
-    for table in ("identity_claims", "identity_secret"):
-        with pytest.raises(DBAPIError, match="permission denied"), two[0].scope() as c:
-            c.execute(text(f"select * from warehouse.{table}"))
-
-
-@pytest.mark.parametrize("digest", ["", "zz", "AB" * 32, "ab" * 33])
-def test_a_claim_needs_a_digest(tenant: Tenant, digest: str) -> None:
-    with pytest.raises(DBAPIError, match="SHA-256"), tenant.scope() as c:
-        connections.claim(c, "role_arn", digest)
-
-
 def test_a_temporary_table_shadows_nothing_in_a_definer_function(
     two: tuple[Tenant, Tenant],
 ) -> None:
@@ -379,32 +331,3 @@ def test_an_organization_is_found_in_its_own_scope(tenant: Tenant) -> None:
         assert organizations.get_organization(c) is None
     with pytest.raises(IntegrityError), tenant.scope() as c:
         organizations.add_organization(c, tenant.organization_id, "again")
-
-
-def test_two_migrations_at_once_end_at_the_head(clean_database: WarehouseDatabase) -> None:
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        list(pool.map(upgrade, [clean_database.admin_url] * 2))
-    assert current_revision(clean_database.pipeline_url) == head_revision()
-
-
-def test_a_database_without_a_warehouse_has_no_revision(clean_database: WarehouseDatabase) -> None:
-    url = clean_database.server.url("admin", "postgres")
-    assert current_revision(url) is None
-
-
-def test_migrating_empty_databases_at_once_makes_the_roles_once(
-    clean_database: WarehouseDatabase,
-) -> None:
-    names = [f"fresh_{uuid4().hex[:8]}" for _ in range(2)]
-    server = clean_database.server
-
-    for name in names:
-        server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    try:
-        with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-            list(pool.map(upgrade, [server.url("admin", name) for name in names]))
-        for name in names:
-            assert current_revision(server.url("admin", name)) == head_revision()
-    finally:
-        for name in names:
-            server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
