@@ -3,8 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -15,6 +13,7 @@ from thirdsentry_pipeline.assets.dbt_runner import (
     PROJECT_DIR,
     dbt_environment,
     prepared_manifest,
+    target_directory,
 )
 from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS, OWNER
 from thirdsentry_pipeline.settings import Settings
@@ -90,12 +89,9 @@ manifest_path = prepared_manifest()
 )
 def coverage_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """Build the selected models and seeds and run their data tests."""
-    with (
-        transform_login(Settings.from_environment()),
-        TemporaryDirectory(prefix="thirdsentry-dbt-") as target,
-    ):
-        build = dbt.cli(BUILD, context=context, target_path=Path(target))
-        yield from build.stream()
+    settings = Settings.from_environment()
+    with transform_login(settings), target_directory(settings) as target:
+        yield from dbt.cli(BUILD, context=context, target_path=target).stream()
 
 
 @contextmanager

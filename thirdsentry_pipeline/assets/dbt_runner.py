@@ -1,11 +1,13 @@
 """Running dbt with the transform login, whose password goes to the child process alone."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -19,6 +21,7 @@ TARGET_DIR = PROJECT_DIR / "target"
 MANIFEST = TARGET_DIR / "manifest.json"
 SOURCES = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests")
 DBT = str(Path(sys.executable).with_name("dbt"))
+PARTIAL_PARSE = "partial_parse.msgpack"
 TAIL_LINES = 20
 
 
@@ -48,8 +51,27 @@ def run_dbt(settings: Settings, args: Sequence[str]) -> None:
     Raises:
         ThirdSentryError: dbt failed; the text ends with the last lines of its output.
     """
-    with tempfile.TemporaryDirectory(prefix="thirdsentry-dbt-") as target:
-        _dbt(args, Path(target), dbt_environment(settings))
+    with target_directory(settings) as target:
+        _dbt(args, target, dbt_environment(settings))
+
+
+@contextmanager
+def target_directory(settings: Settings) -> Iterator[Path]:
+    """A directory for one dbt command's artifacts, with what the last one parsed.
+
+    dbt parses only what changed since, which saves most of its start. Commands that run at the
+    same time don't share the directory, and the last to succeed leaves its parse.
+    """
+    home = settings.home / "dbt"
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    kept = home / PARTIAL_PARSE
+    with tempfile.TemporaryDirectory(prefix="run-", dir=home) as name:
+        target = Path(name)
+        if kept.is_file():
+            shutil.copy(kept, target)
+        yield target
+        if (target / PARTIAL_PARSE).is_file():
+            (target / PARTIAL_PARSE).replace(kept)
 
 
 def prepared_manifest() -> Path:
