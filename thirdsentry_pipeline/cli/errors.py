@@ -54,7 +54,7 @@ def describe_aws(error: BaseException) -> str | None:
     known = sys.modules.get("botocore.exceptions")
     if known is None or not isinstance(error, known.BotoCoreError | known.ClientError):
         return None
-    if isinstance(error, known.HTTPClientError | known.EndpointConnectionError):
+    if isinstance(error, known.HTTPClientError | known.ConnectionError):
         address = bare_address(getattr(error, "kwargs", {}).get("endpoint_url"))
         return (
             f"The AWS endpoint{address} did not answer: check the network, "
