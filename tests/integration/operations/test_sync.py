@@ -1,16 +1,25 @@
 """A sync against the sandbox over HTTP and a real Postgres."""
 
+import time
+
 import pytest
 
-from tests.integration.operations.lab import ORGANIZATION
-from thirdsentry_pipeline.domain.evidence import EvidenceType
+from tests.integration.operations.lab import ACCOUNT, ORGANIZATION
+from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType, ReadStatus
 from thirdsentry_pipeline.domain.identifiers import today
+from thirdsentry_pipeline.operations import sync_connection
+from thirdsentry_pipeline.operations.connecting import revoke
 from thirdsentry_pipeline.operations.sync import sync_organization
 from thirdsentry_pipeline.operations.sync_results import SyncStatus
 
 pytestmark = pytest.mark.integration
 
 ALL = tuple(EvidenceType)
+OTHER_ACCOUNT = "222222222222"
+OPEN_TRANSACTIONS = """
+    select count(*) from pg_stat_activity
+    where datname = :name and usename = 'thirdsentry_pipeline' and state like '%transaction%'
+"""
 
 
 def sync(lab, types=ALL, organization_id=ORGANIZATION, **more):
@@ -43,3 +52,151 @@ def test_a_second_sync_adds_observations_and_no_evidence(organization_lab):
     assert not any(result.is_new for result in outcome.connections[0].evidence.values())
     assert lab.value("select count(*) from warehouse.evidence") == len(ALL)
     assert lab.value("select count(*) from warehouse.evidence_observations") == 2 * len(ALL)
+
+
+def test_one_connections_failure_costs_the_other_nothing(organization_lab):
+    lab = organization_lab
+    broken = lab.connected(account_id=OTHER_ACCOUNT)
+    healthy = lab.connected(account_id=ACCOUNT)
+    lab.admin.client("iam", OTHER_ACCOUNT).delete_role_policy(
+        RoleName="ThirdSentry", PolicyName="ThirdSentryRead"
+    )
+    lab.admin.client("iam", OTHER_ACCOUNT).delete_role(RoleName="ThirdSentry")
+    outcome = sync(lab)
+    assert outcome.status is SyncStatus.PARTIAL
+    results = {one.connection_id: one for one in outcome.connections}
+    assert results[broken].error_code is ErrorCode.ASSUME_ROLE_DENIED
+    assert results[broken].evidence == {}
+    assert results[healthy].status is SyncStatus.SUCCEEDED
+    states = lab.rows("select connection_id, status from warehouse.connections")
+    assert {row["connection_id"]: row["status"] for row in states} == {
+        broken: "needs_reauth",
+        healthy: "active",
+    }
+    runs = lab.rows("select connection_id, status, error_code from warehouse.connector_runs")
+    assert {row["connection_id"]: row["error_code"] for row in runs} == {
+        broken: "assume_role_denied",
+        healthy: None,
+    }
+    audited = lab.rows("select connection_id from warehouse.audit_log where action = 'sync_failed'")
+    assert [row["connection_id"] for row in audited] == [broken]
+
+
+def test_a_denied_service_leaves_the_other_six_types_read(organization_lab):
+    lab = organization_lab
+    lab.connected()
+    lab.admin.inject_fault(ACCOUNT, action="iam:GetAccountPasswordPolicy")
+    outcome = sync(lab)
+    assert outcome.status is SyncStatus.PARTIAL
+    (one,) = outcome.connections
+    unread = {
+        kind: result
+        for kind, result in one.evidence.items()
+        if result.read_status is not ReadStatus.OK
+    }
+    assert set(unread) == {EvidenceType.PASSWORD_POLICY}
+    assert unread[EvidenceType.PASSWORD_POLICY].error_code is ErrorCode.DENIED
+    assert unread[EvidenceType.PASSWORD_POLICY].fingerprint is None
+    assert lab.value("select count(*) from warehouse.evidence") == len(ALL) - 1
+
+
+def test_another_account_behind_the_role_records_no_evidence(organization_lab):
+    lab = organization_lab
+    lab.connected()
+    lab.admin.set_identity(ACCOUNT, OTHER_ACCOUNT)
+    outcome = sync(lab)
+    assert outcome.connections[0].error_code is ErrorCode.ACCOUNT_MISMATCH
+    assert lab.value("select count(*) from warehouse.evidence_observations") == 0
+    assert lab.value("select status from warehouse.connections") == "active"
+
+
+def test_an_unavailable_key_fails_the_run_before_the_role_is_opened(organization_lab):
+    lab = organization_lab
+    lab.connected()
+    lab.admin.inject_fault(action="kms:Decrypt", error_code="AccessDenied")
+    lab.admin.clear_calls()
+    outcome = sync(lab)
+    assert outcome.connections[0].error_code is ErrorCode.KEY_UNAVAILABLE
+    assert lab.admin.calls(action="sts:AssumeRole") == []
+    assert lab.value("select error_code from warehouse.connector_runs") == "key_unavailable"
+
+
+def test_a_connection_revoked_during_its_run_gets_nothing_written(organization_lab, monkeypatch):
+    lab = organization_lab
+    connection_id = lab.connected()
+    collect = sync_connection.collect_account
+
+    def revoked_meanwhile(session, types, **more):
+        collected = collect(session, types, **more)
+        revoke(lab.services, ORGANIZATION, str(connection_id))
+        return collected
+
+    monkeypatch.setattr(sync_connection, "collect_account", revoked_meanwhile)
+    outcome = sync(lab)
+    assert outcome.connections[0].error_code is ErrorCode.REVOKED_DURING_RUN
+    assert lab.value("select count(*) from warehouse.evidence") == 0
+    assert lab.value("select count(*) from warehouse.evidence_observations") == 0
+    (run,) = lab.rows("select status, error_code from warehouse.connector_runs")
+    assert run == {"status": "failed", "error_code": "revoked_during_run"}
+    assert lab.value("select credential_blob is null from warehouse.connections")
+
+
+def test_a_bug_in_one_connection_is_recorded_without_its_message(
+    organization_lab, monkeypatch, caplog
+):
+    lab = organization_lab
+    lab.connected()
+
+    def broken(*_arguments, **_more):
+        message = "the-secret-in-a-message"
+        raise KeyError(message)
+
+    monkeypatch.setattr(sync_connection, "collect_account", broken)
+    outcome = sync(lab)
+    assert outcome.connections[0].error_code is ErrorCode.BUG
+    assert lab.value("select error_code from warehouse.connector_runs") == "bug"
+    assert "KeyError" in caplog.text
+    assert "the-secret-in-a-message" not in caplog.text
+
+
+def test_no_transaction_is_open_while_aws_is_read(organization_lab, monkeypatch):
+    lab = organization_lab
+    lab.connected()
+    collect = sync_connection.collect_account
+    seen = []
+
+    def watched(session, types, **more):
+        seen.append(lab.value(OPEN_TRANSACTIONS, name=lab.database.name))
+        return collect(session, types, **more)
+
+    monkeypatch.setattr(sync_connection, "collect_account", watched)
+    sync(lab)
+    assert seen == [0]
+
+
+def test_an_organization_without_live_connections_says_so(organization_lab):
+    outcome = sync(organization_lab)
+    assert outcome.status is SyncStatus.FAILED
+    assert outcome.error_code is ErrorCode.NO_LIVE_CONNECTION
+
+
+def test_an_interruption_ends_the_runs_under_way(organization_lab):
+    lab = organization_lab
+    lab.connected(account_id=ACCOUNT)
+    lab.connected(account_id=OTHER_ACCOUNT)
+    lab.admin.set_credential_report(OTHER_ACCOUNT, polls=1000)
+
+    def stop(_outcome):
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        sync(lab, on_progress=stop)
+    assert time.monotonic() - began < 30
+    runs = lab.rows(
+        "select account_id, r.status from warehouse.connector_runs r join warehouse.connections using (connection_id)"
+    )
+    assert {row["account_id"]: row["status"] for row in runs} == {
+        ACCOUNT: "succeeded",
+        OTHER_ACCOUNT: "failed",
+    }
