@@ -19,9 +19,8 @@
   {{ run_hooks(pre_hooks, inside_transaction=False) }}
   {{ run_hooks(pre_hooks, inside_transaction=True) }}
 
-  {# Two builds at once take turns; without it the second fails on the catalogue's row. #}
   {% call statement('take_turns') -%}
-    select pg_advisory_xact_lock(hashtextextended('live_view {{ target }}', 0))
+    {{ take_turns(target) }}
   {%- endcall %}
   {%- if rebuild -%}
     {% do adapter.drop_relation(existing) %}

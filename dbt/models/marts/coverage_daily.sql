@@ -6,6 +6,7 @@
     on_schema_change='append_new_columns',
     full_refresh=false,
     indexes=[{'columns': ['as_of_date']}],
+    pre_hook="{{ take_turns(this) }}",
     post_hook="{{ tenant_walls(this) }}",
   )
 }}

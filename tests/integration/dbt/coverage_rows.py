@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from secrets import token_hex
+from secrets import randbelow, token_hex
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-ACCOUNT = "111111111111"
 STATE_IS_ITS_OBSERVATIONS = """
     insert into warehouse.evidence_state
     select
@@ -71,6 +70,7 @@ class Tenant:
 
     def connect(self, connected_at: datetime | None = None, hours: int | None = None) -> UUID:
         connection_id = uuid4()
+        account_id = f"{randbelow(10**12):012}"
         self.admin.execute(
             "insert into warehouse.connections (organization_id, connection_id, account_id,"
             " role_arn, credential_blob, key_version, stale_after_hours, connected_at)"
@@ -78,8 +78,8 @@ class Tenant:
             (
                 self.organization_id,
                 connection_id,
-                ACCOUNT,
-                f"arn:aws:iam::{ACCOUNT}:role/{connection_id}",
+                account_id,
+                f"arn:aws:iam::{account_id}:role/reader",
                 hours,
                 connected_at,
             ),
@@ -158,18 +158,17 @@ class Tenant:
             "insert into warehouse.evidence (organization_id, evidence_id, connection_id,"
             " account_id, evidence_type, subject, verdict, fingerprint, payload,"
             " payload_canonical, schema_version, first_run_id)"
-            " values (%s, %s, %s, %s, %s, 'account', %s, %s, %s, %s, 1, %s)",
+            " select organization_id, %s, connection_id, account_id, %s, 'account', %s, %s, %s, %s,"
+            " 1, %s from warehouse.connections where connection_id = %s",
             (
-                self.organization_id,
                 evidence_id,
-                connection_id,
-                ACCOUNT,
                 evidence_type,
                 verdict,
                 "fp1:" + hashlib.sha256(content.encode()).hexdigest(),
                 content,
                 content,
                 run_id,
+                connection_id,
             ),
         )
         return evidence_id

@@ -62,9 +62,11 @@ class DbtProject:
         assert finished.returncode != 0, finished.stdout
         return finished.stdout
 
-    def copy(self, directory: Path) -> DbtProject:
-        """The same project elsewhere, to change it."""
-        shutil.copytree(
-            self.directory, directory, ignore=shutil.ignore_patterns("target", "logs", ".user.yml")
-        )
-        return DbtProject(self.database, directory / "artifacts", directory)
+    def beside(self, directory: Path) -> DbtProject:
+        """A project with the same settings and macros and no models, to try some out."""
+        for name in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy(self.directory / name, directory)
+        shutil.copytree(self.directory / "macros", directory / "macros")
+        (directory / "models").mkdir()
+        shutil.copy(self.directory / "models" / "groups.yml", directory / "models")
+        return DbtProject(self.database, directory, directory)
