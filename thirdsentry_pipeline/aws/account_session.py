@@ -46,7 +46,7 @@ class AccountSession:
         return self._platform.regions_of(self.partition)
 
     def stop_after(self, seconds: float) -> None:
-        """Refuse requests from so many seconds on."""
+        """Refuse requests from so many seconds on; an earlier end stays."""
         self._transport.stop_after(seconds)
 
     def client(self, service: str, region: str) -> Any:

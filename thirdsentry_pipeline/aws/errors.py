@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from thirdsentry_pipeline.domain.errors import RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def classify(error: BaseException) -> ErrorCode | RegionDisabled:
     """
     if isinstance(error, ClientError):
         return _classify_answer(error)
+    if isinstance(error, RunFailedError):
+        return error.code
     if isinstance(
         error,
         (

@@ -99,8 +99,8 @@ class Transport:
         client.meta.events.register("before-parse", check_answer)
 
     def stop_after(self, seconds: float) -> None:
-        """Refuse to send or to go on reading from so many seconds on."""
-        self._stop_at = time.monotonic() + seconds
+        """Refuse to send or to go on reading from so many seconds on; an earlier end stays."""
+        self._stop_at = min(self._stop_at, time.monotonic() + seconds)
 
     def close(self) -> None:
         """Send nothing more and drop the connections."""

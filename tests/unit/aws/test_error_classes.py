@@ -13,6 +13,7 @@ from thirdsentry_pipeline.aws.errors import (
     RegionDisabled,
     classify,
 )
+from thirdsentry_pipeline.domain.errors import RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 
 
@@ -73,6 +74,7 @@ def test_a_report_in_the_making_is_not_ready(code):
         ReadTimeoutError(endpoint_url="https://x"),
         ConnectionResetError(),
         DeadlinePassedError("late"),
+        RunFailedError(ErrorCode.TRANSIENT, "The sync was told to stop."),
     ],
     ids=repr,
 )

@@ -168,6 +168,14 @@ def test_the_accounts_deadline_ends_a_call_under_way_and_every_later_one():
         assert len(seen) == 1
 
 
+def test_a_deadline_is_never_put_off():
+    with server(whole(GOOD)) as (url, seen), session_at(url) as session:
+        session.stop_after(0)
+        session.stop_after(100)
+        assert read(session) == TRANSIENT
+        assert seen == []
+
+
 def test_a_server_that_says_nothing_is_given_up(monkeypatch):
     monkeypatch.setattr(transport, "READ_SECONDS", 0.1)
 
