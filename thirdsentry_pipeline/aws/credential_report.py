@@ -96,8 +96,8 @@ def parse_report(
 
     Raises:
         MalformedAnswerError: it is not UTF-8, a row is cut or too long, a column we need is
-            missing or holds an unknown word, a user is repeated or of another account, or
-            there is not exactly one root row.
+            missing or holds an unknown word, a user (root too) is repeated or of another
+            account, or there is no root row.
     """
     table = _table(content)
     rows = [_row(*cells) for cells in table[list(_COLUMNS)].itertuples(index=False, name=None)]
@@ -105,12 +105,12 @@ def parse_report(
     if any(row.arn.split(":")[4:5] != [account_id] for row in rows):
         message = "a row is of another account"
         raise MalformedAnswerError(message)
-    roots = [row for row in rows if row.user == ROOT_USER]
-    if len(roots) != 1:
-        message = "there is not exactly one root row"
+    root = next((row for row in rows if row.user == ROOT_USER), None)
+    if root is None:
+        message = "there is no root row"
         raise MalformedAnswerError(message)
     users = tuple(row for row in rows if row.user != ROOT_USER)
-    return CredentialReport(generated_at, roots[0], users), table
+    return CredentialReport(generated_at, root, users), table
 
 
 def _table(content: bytes) -> pd.DataFrame:
