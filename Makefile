@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Stands while packages are being installed: found at the start, the last attempt was interrupted.
+UNFINISHED := $(VENV)/.installing
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -14,18 +17,20 @@ help: ## List the targets
 .venv: $(STAMP) ## Create the environment with .venv/bin/thirdsentry
 
 $(STAMP): requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with make PYTHON=/path/to/python3.11."; exit 1; }
-	@echo "Installing pinned dependencies into $(VENV) (about a minute the first time) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --only-binary :all: -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@touch $(STAMP)
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it with make PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@echo "Installing pinned dependencies into $(VENV) (about a minute the first time) ..." >&2
+	@if [ -e $(UNFINISHED) ]; then rm -rf $(VENV); fi
+	@mkdir -p $(VENV) && touch $(UNFINISHED)
+	@test -x $(BIN)/thirdsentry || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes --only-binary :all: --requirement requirements.lock
+	@$(PIP) --no-build-isolation --editable .
+	@rm $(UNFINISHED) && touch $(STAMP)
 
 demo: $(STAMP) ## Collect evidence from a loopback AWS sandbox into Postgres and show coverage
 	@exec $(BIN)/thirdsentry demo $(ARGS)
 
 test: $(STAMP) ## Lint, types, dbt parse, unit, integration and end-to-end tests
-	@BIN=$(BIN) ARGS="$(ARGS)" bash .ci/test
+	@BIN=$(BIN) bash .ci/test $(ARGS)
 
 lint: $(STAMP) ## Lint and types alone
 	@BIN=$(BIN) bash .ci/lint

@@ -1,15 +1,17 @@
-"""The command line on an installation with its own warehouse, Dagster instance and sandbox."""
+"""The command line on an installation with its own warehouse, Dagster database and sandbox."""
 
 import json
+import os
 from dataclasses import dataclass
 
 import pytest
+from psycopg import sql
 
-from tests.integration.dagster.conftest import installation, worker_name
 from tests.integration.operations.lab import lab
 from thirdsentry_pipeline.cli.main import run
+from thirdsentry_pipeline.settings import with_database
 
-__all__ = ["installation", "lab", "worker_name"]
+__all__ = ["lab"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,23 @@ class Outcome:
         assert self.out == ""
         assert self.err.count("\n") == 1, self.err
         return self.err
+
+
+@pytest.fixture
+def installation(lab, postgres_server, tmp_path, monkeypatch):
+    """Settings in the environment, as an operator with an external Postgres has them."""
+    name = f"dagster_of_cli_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+    create = sql.SQL("create database {} owner thirdsentry_dagster").format(sql.Identifier(name))
+    postgres_server.execute(drop, create)
+    monkeypatch.setenv("THIRDSENTRY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("THIRDSENTRY_DATABASE_URL", lab.database.pipeline_url)
+    monkeypatch.setenv("THIRDSENTRY_SCHEDULER_DATABASE_URL", lab.database.scheduler_url)
+    monkeypatch.setenv("THIRDSENTRY_TRANSFORM_DATABASE_URL", lab.database.transform_url)
+    dagster_url = with_database(lab.database.dagster_url, name)
+    monkeypatch.setenv("THIRDSENTRY_DAGSTER_DATABASE_URL", dagster_url)
+    yield
+    postgres_server.execute(drop)
 
 
 @pytest.fixture
