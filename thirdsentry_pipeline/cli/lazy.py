@@ -21,6 +21,7 @@ COMMANDS = {
     "status": ("coverage:status", "Show each connection's health."),
     "coverage": ("coverage:coverage", "Show each control's coverage, with the reason it lacks."),
     "evidence": ("coverage:evidence", "Show each evidence type's freshness and verdict."),
+    "bi": ("bi:app", "Grant and revoke read-only logins for BI tools and auditors."),
     "doctor": ("doctor:doctor", "Check everything the pipeline leans on."),
 }
 

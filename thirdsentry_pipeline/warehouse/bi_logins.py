@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ReaderRole = Literal["ts_bi", "ts_auditor"]
 _PASSWORD_BYTES = 24
+_NAME = re.compile(r"(?!(?:pg|ts|thirdsentry)_)[a-z][a-z0-9_]{2,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,17 @@ class GrantedLogin:
 
     login: str
     password: str = field(repr=False)
+
+
+def parse_login(text: str) -> str:
+    """The name, as the database takes it too; raises InputError for any other."""
+    if _NAME.fullmatch(text) is None:
+        message = (
+            "A reader's login is 3 to 63 of a-z, 0-9 and _, starts with a letter and not with "
+            "pg_, ts_ or thirdsentry_: for example bi_7f3a."
+        )
+        raise InputError(message)
+    return text
 
 
 def grant_login(

@@ -60,6 +60,15 @@ MALFORMED = [
         ("sync", "--organization", GOOD, "--day", bad)
         for bad in ("2026-02-30", "yesterday", "23.11.2026", "2020-01-01", "2999-01-01")
     ],
+    ("bi", "grant", "--organization", "acme", "--login", "bi_7f3a"),
+    *[
+        command
+        for bad in ("", "ab", "Bi_7f3a", "ts_pipeline", "thirdsentry_x", "bi-7f3a", 'x"; drop')
+        for command in (
+            ("bi", "grant", "--organization", GOOD, "--login", bad),
+            ("bi", "revoke", "--login", bad),
+        )
+    ],
     ("db", "url", "--role", "dagster"),
     ("db", "url", "--role", "root"),
 ]
