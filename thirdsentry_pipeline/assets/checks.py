@@ -10,7 +10,11 @@ import dagster as dg
 
 from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
 from thirdsentry_pipeline.domain.evidence import EvidenceType
-from thirdsentry_pipeline.operations.freshness import EvidenceFinding, evidence_findings
+from thirdsentry_pipeline.operations.freshness import (
+    CoverageNotBuiltError,
+    EvidenceFinding,
+    evidence_findings,
+)
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
 
 FRESH = "organizations_are_fresh"
@@ -42,11 +46,24 @@ def evidence_checks(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource
 ) -> Iterator[dg.AssetCheckResult]:
     """Evaluate the selected checks from one reading of the freshness mart."""
-    findings = evidence_findings(warehouse.pipeline, warehouse.scheduler)
+    try:
+        findings, reason = evidence_findings(warehouse.pipeline, warehouse.scheduler), None
+    except CoverageNotBuiltError as error:
+        findings, reason = [], str(error)
     for kind in EvidenceType:
         for name in _RULES:
-            if dg.AssetCheckKey(EVIDENCE_KEYS[kind], name) in context.selected_asset_check_keys:
+            if dg.AssetCheckKey(EVIDENCE_KEYS[kind], name) not in context.selected_asset_check_keys:
+                continue
+            if reason is None:
                 yield check_result(name, kind, findings)
+            else:
+                yield dg.AssetCheckResult(
+                    check_name=name,
+                    asset_key=EVIDENCE_KEYS[kind],
+                    passed=False,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=reason,
+                )
 
 
 def check_result(

@@ -5,7 +5,7 @@ the connector run. What was not read is not materialized: its partition stays mi
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime
 
 import dagster as dg
 
@@ -66,7 +66,7 @@ def aws_evidence(
     syncs: list[OrganizationSync] = []
     for key in partition_keys:
         day, organization_id = day_and_organization(key)
-        refuse_other_days(day, services)
+        refuse_other_days(context, day, services.clock())
         if len(partition_keys) == 1:
             context.instance.add_run_tags(context.run.run_id, {ORGANIZATION_TAG: organization_id})
         sync = sync_organization(services, organization_id, day, types, context.run.run_id)
@@ -80,19 +80,26 @@ def aws_evidence(
     conclude(context, syncs)
 
 
-def refuse_other_days(day: date, services: Services) -> None:
+def refuse_other_days(context: dg.AssetExecutionContext, day: date, now: datetime) -> None:
     """Let only the day under way through: AWS can't be read in the past.
 
     Raises:
         dagster.Failure: without retries.
     """
-    now = services.clock()
     if not queued_day_may_start(day, now):
         message = (
-            f"The partition of {day} can't be collected: AWS can't be read in the past or the "
-            f"future, and today is {now.date()} (UTC)."
+            f"The partition of {day} can't be collected: AWS tells its present state only, and "
+            f"today is {now.date()} (UTC)."
         )
-        raise dg.Failure(message, allow_retries=False)
+        raise failure(context, message, may_help=False)
+
+
+def failure(context: dg.AssetExecutionContext, message: str, *, may_help: bool) -> dg.Failure:
+    """The failure to raise; where a retry can't help, the run-level retry is taken away too."""
+    if not may_help:
+        # The daemon reads this tag: a closed role fails again, however often it is tried.
+        context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
+    return dg.Failure(message, allow_retries=may_help)
 
 
 def materialize_result(outcome: TypeOutcome) -> dg.MaterializeResult[None]:
@@ -120,19 +127,12 @@ def conclude(context: dg.AssetExecutionContext, syncs: list[OrganizationSync]) -
     """Tag the run with how far it got, and fail it when an organization brought nothing.
 
     Raises:
-        dagster.Failure: a permanent one also takes the run-level retry away.
+        dagster.Failure: naming every organization that brought nothing.
     """
     statuses = {sync.status for sync in syncs}
     whole = statuses.pop() if len(statuses) == 1 else SyncStatus.PARTIAL
     context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: whole.value})
     failed = [sync for sync in syncs if sync.status is SyncStatus.FAILED]
-    if not failed:
-        return
-    retry = any(may_retry(sync) for sync in failed)
-    if not retry:
-        # The daemon reads this tag: a closed role fails again, however often it is tried.
-        context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
-    raise dg.Failure(
-        " ".join(failure_sentence(sync.organization_id, sync) for sync in failed),
-        allow_retries=retry,
-    )
+    if failed:
+        message = " ".join(failure_sentence(sync.organization_id, sync) for sync in failed)
+        raise failure(context, message, may_help=any(may_retry(sync) for sync in failed))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
+from thirdsentry_pipeline.domain.errors import ThirdSentryError
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.warehouse.scope import live_organization_ids, organization_scope
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 STALE_STATUSES = frozenset({"stale", "missing", "not_authorized"})
 
+_MART = text("select to_regclass('coverage.evidence_freshness')")
 _ROWS = text(
     """
     select f.organization_id, f.connection_id::text as connection_id, f.account_id,
@@ -30,6 +32,10 @@ _ROWS = text(
     join warehouse.connections as c using (organization_id, connection_id)
     """
 )
+
+
+class CoverageNotBuiltError(ThirdSentryError):
+    """There is nothing to judge freshness by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,15 @@ class EvidenceFinding:
 
 
 def evidence_findings(pipeline: Engine, scheduler: Engine) -> list[EvidenceFinding]:
-    """Every live connection's evidence, one scope per organization."""
+    """Every live connection's evidence, one scope per organization.
+
+    Raises:
+        CoverageNotBuiltError: the freshness mart is not there yet.
+    """
+    with pipeline.connect() as connection:
+        if connection.scalar(_MART) is None:
+            message = "The coverage models are not built yet: run the job coverage_history."
+            raise CoverageNotBuiltError(message)
     findings: list[EvidenceFinding] = []
     for organization_id in live_organization_ids(scheduler):
         with organization_scope(pipeline, organization_id) as database:

@@ -9,9 +9,7 @@ from tests.integration.operations.lab import Lab, lab
 from thirdsentry_pipeline.automation.instance import persistent_instance
 from thirdsentry_pipeline.settings import Settings, with_database
 
-__all__ = ["installation", "lab"]
-
-DAGSTER_DATABASE = "dagster_of_tests"
+__all__ = ["dagster_template", "installation", "lab"]
 
 
 @dataclass
@@ -23,15 +21,31 @@ class Installation:
         return persistent_instance(self.settings)
 
 
-@pytest.fixture
-def installation(lab, postgres_server, tmp_path, monkeypatch, worker_name):
-    """Settings in the environment, as every process of an installation has them."""
-    name = f"{DAGSTER_DATABASE}_{worker_name}"
-    drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-    postgres_server.execute(
-        drop,
-        sql.SQL("create database {} owner thirdsentry_dagster").format(sql.Identifier(name)),
+@pytest.fixture(scope="session")
+def dagster_template(postgres_server, tmp_path_factory, worker_id):
+    """A database with Dagster's tables, made once and cloned for each test."""
+    name = f"dagster_template_{worker_id}"
+    url = with_database(postgres_server.settings.login_url("dagster"), name)
+    postgres_server.execute(create(name))
+    home = tmp_path_factory.mktemp("dagster-template")
+    settings = Settings(home=home, database_url=url, login_urls={"dagster": url})
+    with persistent_instance(settings) as instance:
+        assert instance.get_runs() == []
+    return name
+
+
+def create(name, template="template1"):
+    return sql.SQL("create database {} owner thirdsentry_dagster template {}").format(
+        sql.Identifier(name), sql.Identifier(template)
     )
+
+
+@pytest.fixture
+def installation(lab, postgres_server, dagster_template, tmp_path, monkeypatch):
+    """Settings in the environment, as every process of an installation has them."""
+    name = f"{dagster_template}_clone"
+    drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+    postgres_server.execute(drop, create(name, dagster_template))
     for role in ("scheduler", "transform"):
         variable = f"THIRDSENTRY_{role.upper()}_DATABASE_URL"
         monkeypatch.setenv(variable, lab.database.url(role))
@@ -41,8 +55,3 @@ def installation(lab, postgres_server, tmp_path, monkeypatch, worker_name):
     monkeypatch.setenv("THIRDSENTRY_HOME", str(tmp_path / "home"))
     yield Installation(lab, Settings.from_environment())
     postgres_server.execute(drop)
-
-
-@pytest.fixture
-def worker_name(request):
-    return getattr(request.config, "workerinput", {}).get("workerid", "alone")

@@ -60,3 +60,13 @@ def test_checks_judge_all_organizations_each_in_its_own_scope(installation):
     assert sample["organization_id"] == OTHER_ORGANIZATION
     assert sample["last_error_code"] == "denied"
     assert found[EVIDENCE_KEYS[BLOCK], FRESH].passed
+
+
+def test_checks_before_the_first_build_fail_with_what_to_run(installation):
+    installation.lab.organization()
+    _, evaluated = run_checks_job(installation.settings)
+    assert evaluated
+    with installation.instance() as instance:
+        found = evaluations(instance)
+    assert not any(evaluation.passed for evaluation in found.values())
+    assert "coverage_history" in found[EVIDENCE_KEYS[BLOCK], FRESH].description

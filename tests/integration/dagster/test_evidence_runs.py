@@ -6,13 +6,16 @@ from datetime import timedelta
 import pytest
 from dagster import AssetKey, DagsterEventType, DagsterRunStatus
 
-from tests.integration.operations.lab import ACCOUNT, ORGANIZATION
+from tests.integration.operations.lab import ACCOUNT, ORGANIZATION, OTHER_ORGANIZATION
 from thirdsentry_pipeline.assets.evidence import MAX_RETRIES_TAG, ORGANIZATION_TAG, STATUS_TAG
 from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
+from thirdsentry_pipeline.automation import launch
 from thirdsentry_pipeline.automation.launch import run_evidence_job
+from thirdsentry_pipeline.automation.schedules import batch_request
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.domain.time import utc_now
+from thirdsentry_pipeline.partitions import ORGANIZATIONS
 
 pytestmark = pytest.mark.integration
 
@@ -148,3 +151,27 @@ def test_an_organization_without_connections_fails_with_a_sentence(installation)
     with installation.instance() as instance:
         (failure,) = events_of(instance, run_id, DagsterEventType.STEP_FAILURE)
         assert "no live connection" in failure.dagster_event.step_failure_data.error.to_string()
+
+
+def test_a_batch_keeps_each_organizations_partition_apart(installation):
+    lab = installation.lab
+    for organization_id, account in ((ORGANIZATION, ACCOUNT), (OTHER_ORGANIZATION, "222222222222")):
+        lab.organization(organization_id)
+        lab.connected(organization_id, account)
+    lab.admin.client("iam", "222222222222").update_assume_role_policy(
+        RoleName="ThirdSentry", PolicyDocument=CLOSED
+    )
+    day = today(utc_now)
+    with installation.instance() as instance:
+        instance.add_dynamic_partitions(ORGANIZATIONS, [ORGANIZATION, OTHER_ORGANIZATION])
+        request = batch_request(day, [ORGANIZATION, OTHER_ORGANIZATION])
+        run_id, success = launch._run(instance, "aws_evidence", tags=request.tags)
+        assert not success
+        for key in EVIDENCE_KEYS.values():
+            assert instance.get_materialized_partitions(key) == {f"{day}|{ORGANIZATION}"}
+        assert instance.get_run_by_id(run_id).tags[STATUS_TAG] == "partial"
+    audited = lab.rows("select organization_id, action from warehouse.audit_log order by action")
+    assert [row for row in audited if row["action"] != "connect"] == [
+        {"organization_id": ORGANIZATION, "action": "sync"},
+        {"organization_id": OTHER_ORGANIZATION, "action": "sync_failed"},
+    ]
