@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Stands while packages are being installed: found at the start, the last attempt was interrupted.
 UNFINISHED := $(VENV)/.installing
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps
 ARGS ?=
 
 .DEFAULT_GOAL := help

@@ -56,8 +56,7 @@ def demo(
         show(settings, runs, as_json=as_json)
         if not no_ui:
             messages().print(
-                f"Another terminal reaches this sandbox after: "
-                f"set -a; . {escape(str(home / ENVIRONMENT_FILE))}; set +a"
+                f"Another terminal reaches this sandbox after: . {escape(str(home / ENVIRONMENT_FILE))}"
             )
             serve_until_interrupt(settings, port, report)
 
