@@ -15,7 +15,7 @@ from thirdsentry_pipeline.automation.schedules import (
     coverage_history_daily,
     evidence_checks_hourly,
 )
-from thirdsentry_pipeline.automation.sensors import organization_registry
+from thirdsentry_pipeline.automation.sensors import abandoned_runs, organization_registry
 from thirdsentry_pipeline.resources.assume_role import AssumeRoleResource
 from thirdsentry_pipeline.resources.keys import TenantKeysResource
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
@@ -25,7 +25,7 @@ defs = dg.Definitions(
     asset_checks=[evidence_checks],
     jobs=[aws_evidence_job, evidence_checks_job, coverage_history_job],
     schedules=[aws_evidence_daily, coverage_history_daily, evidence_checks_hourly],
-    sensors=[organization_registry],
+    sensors=[organization_registry, abandoned_runs],
     resources={
         "assume_role": AssumeRoleResource(),
         "warehouse": WarehouseResource(),

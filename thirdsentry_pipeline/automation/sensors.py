@@ -1,14 +1,16 @@
-"""The sensor that keeps Dagster's organizations equal to the warehouse's."""
+"""Sensors: the warehouse's organizations become partitions, and dead runs come to an end."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
+from thirdsentry_pipeline.operations.sweeping import sweep_organizations
 from thirdsentry_pipeline.partitions import ORGANIZATIONS, organization_partitions
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
 from thirdsentry_pipeline.warehouse.scope import live_organization_ids
 
 REGISTRY_INTERVAL_SECONDS = 60
+SWEEP_INTERVAL_SECONDS = 600
 
 
 @dg.sensor(
@@ -40,3 +42,15 @@ def registry_changes(
     if gone:
         requests.append(organization_partitions.build_delete_request(gone))
     return requests
+
+
+@dg.sensor(
+    name="abandoned_runs",
+    minimum_interval_seconds=SWEEP_INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Ends connector runs whose process died before it could.",
+)
+def abandoned_runs(warehouse: WarehouseResource) -> dg.SkipReason:
+    """Mark them abandoned in the warehouse; Dagster's own run monitoring ends its runs."""
+    swept = sweep_organizations(warehouse.pipeline, warehouse.scheduler)
+    return dg.SkipReason(f"{len(swept)} connector runs were abandoned.")

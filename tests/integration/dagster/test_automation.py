@@ -1,6 +1,8 @@
 """The schedule and the sensor on a real instance and warehouse; the instance's own file."""
 
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +19,25 @@ from thirdsentry_pipeline.definitions import defs
 from thirdsentry_pipeline.partitions import ORGANIZATIONS
 
 pytestmark = pytest.mark.integration
+
+DYING = """
+import os
+from datetime import date
+from uuid import UUID, uuid4
+from thirdsentry_pipeline.warehouse import runs
+from thirdsentry_pipeline.warehouse.database import engine_for
+from thirdsentry_pipeline.warehouse.scope import organization_scope
+url, organization_id, connection_id = input().split()
+with organization_scope(engine_for(url), organization_id) as connection:
+    runs.start_run(
+        connection,
+        run_id=uuid4(),
+        connection_id=UUID(connection_id),
+        partition_day=date(2026, 11, 23),
+        dagster_run_id="died",
+    )
+os._exit(9)
+"""
 
 TICK = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 
@@ -94,3 +115,25 @@ def test_the_instance_file_is_private_and_stores_runs_in_postgres(installation):
         assert type(instance.run_storage).__name__ == "PostgresRunStorage"
         assert instance.freshness_enabled
         assert not instance.telemetry_enabled
+
+
+def test_a_run_whose_process_died_is_ended_by_the_sweep(installation):
+    lab = installation.lab
+    lab.organization(ORGANIZATION)
+    connection_id = lab.connected(ORGANIZATION)
+    died = subprocess.run(
+        [sys.executable, "-c", DYING],
+        input=f"{lab.database.pipeline_url} {ORGANIZATION} {connection_id}",
+        text=True,
+        check=False,
+    )
+    assert died.returncode == 9
+    sensor = defs.get_repository_def().get_sensor_def("abandoned_runs")
+    with installation.instance() as instance:
+        context = build_sensor_context(
+            instance=instance, resources={"warehouse": defs.resources["warehouse"]}
+        )
+        with context:
+            assert "1 connector runs" in sensor.evaluate_tick(context).skip_message
+    assert lab.value("select status from warehouse.connector_runs") == "abandoned"
+    assert lab.value("select count(*) from warehouse.audit_log where action = 'sync_failed'") == 1
