@@ -55,9 +55,8 @@ def demo(
         report("Done")
         show(settings, runs, as_json=as_json)
         if not no_ui:
-            messages().print(
-                f"Another terminal reaches this sandbox after: . {escape(str(home / ENVIRONMENT_FILE))}"
-            )
+            shown = escape(str(home / ENVIRONMENT_FILE))
+            messages().print(f"Another terminal reaches this sandbox after: . {shown}")
             serve_until_interrupt(settings, port, report)
 
 
