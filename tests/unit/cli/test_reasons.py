@@ -6,8 +6,9 @@ import pytest
 
 from thirdsentry_pipeline.cli.coverage_tables import bar, compact, percent
 from thirdsentry_pipeline.cli.marts import why
-from thirdsentry_pipeline.cli.reasons import FAILURES, Finding, explain, some
+from thirdsentry_pipeline.cli.reasons import Finding, explain
 from thirdsentry_pipeline.domain.evidence import EvidenceType
+from thirdsentry_pipeline.domain.failures import FAILURES, describe_failure, some
 
 SEEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -129,3 +130,9 @@ def test_shares_are_never_rounded_up_to_full():
     assert bar(None).count("░") == bar(99.9).count("░") + 19
     assert "░" not in bar(100).split("[dim]")[1]
     assert some(["a"]) == "a"
+
+
+def test_a_payload_of_another_shape_still_gets_a_reason():
+    assert describe_failure(EvidenceType.ROOT_MFA, {"of": "an older schema"}) is None
+    assert describe_failure("aws.other.kind", {}) is None
+    assert explain(finding("aws.iam.root_mfa", payload={})) == "aws.iam.root_mfa fails"
