@@ -23,6 +23,7 @@ SOURCES = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "test
 DBT = str(Path(sys.executable).with_name("dbt"))
 PARTIAL_PARSE = "partial_parse.msgpack"
 TAIL_LINES = 20
+LOCK_TIMEOUT_SECONDS = 15
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
@@ -38,6 +39,8 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "THIRDSENTRY_DBT_USER": unquote(url.username or ""),
         "THIRDSENTRY_DBT_PASSWORD": unquote(url.password or ""),
         "THIRDSENTRY_DBT_DBNAME": unquote(url.path.lstrip("/")),
+        # Whoever waits for a reader's open transaction makes every later reader wait as well.
+        "PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s",
     }
     mode = parse_qs(url.query).get("sslmode")
     if mode:

@@ -9,6 +9,7 @@ from thirdsentry_pipeline.settings_files import Login, new_password, read_logins
 from thirdsentry_pipeline.warehouse.database import assert_safe_login, engine_for
 from thirdsentry_pipeline.warehouse.logins import (
     MEMBERSHIPS,
+    close_other_databases,
     ensure_database,
     ensure_logins,
     may_log_in,
@@ -40,6 +41,8 @@ def prepare_database(settings: Settings) -> None:
         replace_passwords=settings.is_embedded,
     )
     ensure_database(admin_url, dagster_database(settings), owner=wanted["dagster"].login)
+    if settings.is_embedded:
+        close_other_databases(admin_url)
     for role, login in wanted.items():
         if login.login in existing and not may_log_in(settings.login_url(role)):
             message = (

@@ -1,8 +1,8 @@
 """Engines for the warehouse's logins, and the refusal to start with an all-powerful one."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import Engine, NullPool, QueuePool, create_engine, make_url, text
+from sqlalchemy import Engine, NullPool, QueuePool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from thirdsentry_pipeline.domain.errors import ConfigurationError
@@ -12,6 +12,12 @@ LOCK_TIMEOUT_SECONDS = 15
 CONNECT_TIMEOUT_SECONDS = 10
 POOL_SIZE = 5
 POOL_WAIT_SECONDS = 30
+
+# DISCARD ALL but for prepared statements, which psycopg keeps count of itself.
+_FORGET = (
+    "close all; reset session authorization; reset all; unlisten *;"
+    " select pg_catalog.pg_advisory_unlock_all(); discard temporary; discard sequences"
+)
 
 IsolationLevel = Literal["AUTOCOMMIT"]
 
@@ -47,6 +53,8 @@ def engine_for(
         "options": options,
         "application_name": application_name,
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        # "discard all" drops prepared statements behind psycopg's back.
+        "prepare_threshold": None,
     }
     pooling: dict[str, object] = (
         {
@@ -55,13 +63,32 @@ def engine_for(
             "max_overflow": POOL_SIZE,
             "pool_timeout": POOL_WAIT_SECONDS,
             "pool_pre_ping": True,
+            "pool_reset_on_return": None,
         }
         if pool
         else {"poolclass": NullPool}
     )
     if isolation_level is not None:
         pooling["isolation_level"] = isolation_level
-    return create_engine(address, hide_parameters=True, connect_args=arguments, **pooling)
+    engine = create_engine(address, hide_parameters=True, connect_args=arguments, **pooling)
+    if pool:
+        event.listen(engine, "reset", _forget_session)
+    return engine
+
+
+def _forget_session(connection: Any, _record: Any, state: Any) -> None:
+    """Leave nothing of one scope to the pooled connection's next user.
+
+    A rollback ends the transaction; settings of the session, temporary tables, cursors WITH HOLD,
+    advisory locks and LISTEN outlive it.
+    """
+    if state.terminate_only:
+        return
+    connection.rollback()
+    autocommit = connection.autocommit
+    connection.autocommit = True
+    connection.execute(_FORGET, prepare=False)
+    connection.autocommit = autocommit
 
 
 def assert_safe_login(engine: Engine) -> None:

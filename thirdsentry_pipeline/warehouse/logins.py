@@ -18,6 +18,7 @@ MEMBERSHIPS: Mapping[str, str] = {
 MAINTENANCE_DATABASE = "postgres"
 LOCK_KEY = 7_416_223_901
 CONNECT_SECONDS = 10
+LOCK_SECONDS = 120
 ROLES_HAVE_SET_OPTION = 160_000
 
 
@@ -80,6 +81,22 @@ def ensure_database(admin_url: str, name: str, *, owner: str | None = None) -> N
                 )
 
 
+def close_other_databases(admin_url: str) -> None:
+    """Keep everybody but superusers out of what initdb made, on a server that is ours alone.
+
+    A reader could store there, and a session in ``template1`` stops ``create database``.
+    """
+    with exclusive(admin_url) as connection:
+        for name in (MAINTENANCE_DATABASE, "template1"):
+            open_to_all = connection.execute(
+                "select has_database_privilege('public', %s, 'connect')", [name]
+            ).fetchone()
+            if open_to_all == (True,):
+                connection.execute(
+                    sql.SQL("revoke all on database {} from public").format(sql.Identifier(name))
+                )
+
+
 def may_log_in(url: str) -> bool:
     """Whether a server known to answer lets the login of the URL in."""
     try:
@@ -105,6 +122,7 @@ def exclusive(admin_url: str) -> Iterator[psycopg.Connection]:
     """An administrator's connection that no other preparation runs beside."""
     connection = connect(admin_url)
     try:
+        connection.execute(f"set lock_timeout = '{LOCK_SECONDS}s'")
         connection.execute("select pg_advisory_lock(%s)", [LOCK_KEY])
         yield connection
     finally:

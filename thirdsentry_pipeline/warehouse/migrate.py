@@ -15,6 +15,30 @@ from thirdsentry_pipeline.warehouse.database import engine_for
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+# Advisory locks are the database's and anyone may take any: a reader that holds the one a build
+# or a migration waits for would stop them for everybody. A large object is a place to write, and
+# its owner can't be dropped. Only a superuser may take these functions from the public.
+_KEEP_FROM_READERS = """
+do $$
+declare
+  one regprocedure;
+begin
+  for one in
+    select p.oid::regprocedure from pg_proc as p
+    where p.pronamespace = 'pg_catalog'::regnamespace
+      and p.proname ~ '^(pg_(try_)?advisory_(xact_)?lock|lo_(creat|create|from_bytea)$)'
+      and has_function_privilege('public', p.oid, 'execute')
+  loop
+    execute 'grant execute on function ' || one || ' to ts_owner, ts_pipeline, ts_transform';
+    execute 'revoke execute on function ' || one || ' from public';
+  end loop;
+exception
+  when insufficient_privilege then null; -- a managed Postgres: readers keep them
+end
+$$
+"""
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -76,3 +100,4 @@ def close_database(connection: Connection) -> None:
         "grant select on warehouse.schema_revision to ts_pipeline, ts_scheduler, ts_backup",
     ):
         connection.execute(text(statement))
+    connection.execute(text(_KEEP_FROM_READERS))

@@ -105,10 +105,18 @@ alter table warehouse.audit_heads enable always trigger never_deleted;
 
 alter table warehouse.audit_log enable row level security;
 alter table warehouse.audit_log force row level security;
-alter table warehouse.audit_log alter column organization_id set statistics 0;
+alter table warehouse.audit_log
+  alter column organization_id set statistics 0,
+  alter column actor set statistics 0,
+  alter column db_user set statistics 0,
+  alter column detail set statistics 0,
+  alter column prev_hash set statistics 0,
+  alter column row_hash set statistics 0;
 alter table warehouse.audit_heads enable row level security;
 alter table warehouse.audit_heads force row level security;
-alter table warehouse.audit_heads alter column organization_id set statistics 0;
+alter table warehouse.audit_heads
+  alter column organization_id set statistics 0,
+  alter column row_hash set statistics 0;
 
 create policy pipeline_reads on warehouse.audit_log for select to ts_pipeline
   using (organization_id = nullif(current_setting('app.organization_id', true), ''));

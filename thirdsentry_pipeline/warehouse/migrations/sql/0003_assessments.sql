@@ -95,10 +95,16 @@ alter table warehouse.assessment_evidence enable always trigger never_truncated;
 
 alter table warehouse.assessments enable row level security;
 alter table warehouse.assessments force row level security;
-alter table warehouse.assessments alter column organization_id set statistics 0;
+alter table warehouse.assessments
+  alter column organization_id set statistics 0,
+  alter column title set statistics 0,
+  alter column created_by set statistics 0,
+  alter column approved_by set statistics 0;
 alter table warehouse.assessment_evidence enable row level security;
 alter table warehouse.assessment_evidence force row level security;
-alter table warehouse.assessment_evidence alter column organization_id set statistics 0;
+alter table warehouse.assessment_evidence
+  alter column organization_id set statistics 0,
+  alter column attached_by set statistics 0;
 
 create policy pipeline_reads on warehouse.assessments for select to ts_pipeline
   using (organization_id = nullif(current_setting('app.organization_id', true), ''));
@@ -137,6 +143,7 @@ create table warehouse.alerts (
   delivery_attempts integer not null default 0 check (delivery_attempts >= 0),
   next_delivery_at timestamptz not null default clock_timestamp(),
   last_delivery_error text check (length(last_delivery_error) <= 500),
+  taken_by text[] not null default '{}', -- sinks that took what is still due at others
   detail jsonb not null default '{}' check (jsonb_typeof(detail) = 'object'),
   primary key (organization_id, alert_id),
   unique (organization_id, episode_key),
@@ -150,7 +157,11 @@ create trigger never_deleted before delete or truncate on warehouse.alerts
 alter table warehouse.alerts enable always trigger never_deleted;
 alter table warehouse.alerts enable row level security;
 alter table warehouse.alerts force row level security;
-alter table warehouse.alerts alter column organization_id set statistics 0;
+alter table warehouse.alerts
+  alter column organization_id set statistics 0,
+  alter column episode_key set statistics 0,
+  alter column last_delivery_error set statistics 0,
+  alter column detail set statistics 0;
 
 create policy pipeline_reads on warehouse.alerts for select to ts_pipeline
   using (organization_id = nullif(current_setting('app.organization_id', true), ''));
@@ -161,5 +172,5 @@ create policy pipeline_changes on warehouse.alerts for update to ts_pipeline
 grant select, insert on warehouse.alerts to ts_pipeline;
 grant update (
   resolved_at, notified_at, resolution_notified_at, delivery_attempts, next_delivery_at,
-  last_delivery_error
+  last_delivery_error, taken_by
 ) on warehouse.alerts to ts_pipeline;

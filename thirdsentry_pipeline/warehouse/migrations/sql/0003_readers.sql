@@ -15,8 +15,10 @@ create unique index bi_logins_one_organization on warehouse.bi_logins (login)
 
 alter table warehouse.bi_logins enable row level security;
 alter table warehouse.bi_logins force row level security;
-alter table warehouse.bi_logins alter column organization_id set statistics 0;
-alter table warehouse.bi_logins alter column login set statistics 0;
+alter table warehouse.bi_logins
+  alter column organization_id set statistics 0,
+  alter column login set statistics 0,
+  alter column granted_by set statistics 0;
 create trigger never_deleted before delete or truncate on warehouse.bi_logins
   for each statement execute function warehouse.refuse_change();
 alter table warehouse.bi_logins enable always trigger never_deleted;
@@ -114,6 +116,10 @@ begin
   );
   execute format('alter role %I set default_transaction_read_only = on', create_bi_login.login);
   execute format('alter role %I set statement_timeout = ''120s''', create_bi_login.login);
+  -- A forgotten transaction holds locks that the next build of the views waits for.
+  execute format(
+    'alter role %I set idle_in_transaction_session_timeout = ''600s''', create_bi_login.login
+  );
   execute format('alter role %I set search_path = coverage', create_bi_login.login);
   execute format('grant %I to %I', create_bi_login.reader_role, create_bi_login.login);
   insert into bi_logins (organization_id, login, reader_role, granted_by)
@@ -134,7 +140,15 @@ begin
   if not found then
     return false;
   end if;
-  execute format('drop role if exists %I', drop_bi_login.login);
+  begin
+    execute format('drop role if exists %I', drop_bi_login.login);
+  exception
+    when dependent_objects_still_exist then
+      -- Anyone can own default privileges or a large object, and a role that owns something
+      -- can't be dropped: what is left of it can't log in, reads nothing, and keeps its name.
+      execute format('alter role %I nologin password null', drop_bi_login.login);
+      execute format('revoke ts_bi, ts_auditor from %I', drop_bi_login.login);
+  end;
   return true;
 end
 $$;
