@@ -161,6 +161,7 @@ alter table warehouse.alerts
   alter column organization_id set statistics 0,
   alter column episode_key set statistics 0,
   alter column last_delivery_error set statistics 0,
+  alter column taken_by set statistics 0,
   alter column detail set statistics 0;
 
 create policy pipeline_reads on warehouse.alerts for select to ts_pipeline
