@@ -3,11 +3,9 @@
 A command's module is imported when it is called (``cli.lazy``).
 """
 
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +14,7 @@ from rich.markup import escape
 from thirdsentry_pipeline.cli.errors import INTERRUPTED, describe
 from thirdsentry_pipeline.cli.lazy import LazyGroup
 from thirdsentry_pipeline.cli.output import messages
+from thirdsentry_pipeline.local.interrupts import remember_interrupts, was_interrupted
 
 app = typer.Typer(name="thirdsentry", cls=LazyGroup, no_args_is_help=True, add_completion=False)
 
@@ -31,15 +30,8 @@ def thirdsentry(
 
 def main() -> None:
     """Run the command line of this process and exit with the contract's code."""
-    # SIGINT too: a shell starts background jobs with it ignored, and Python keeps that.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    remember_interrupts()
     sys.exit(run(sys.argv[1:]))
-
-
-def interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Let Ctrl-C, a polite kill and a closed terminal unwind everything alike."""
-    raise KeyboardInterrupt
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -58,10 +50,16 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the boundary: any error becomes one sentence
-        sentence, code = describe(error)
         if debug:
             traceback.print_exception(error)
-        messages().print(escape(sentence), style="red")
+        code = INTERRUPTED if was_interrupted() else tell(error)
     if code == INTERRUPTED:
         messages().print("Stopped before it was done; the next start carries on.")
+    return code
+
+
+def tell(error: Exception) -> int:
+    """Print the error's sentence; returns its exit code."""
+    sentence, code = describe(error)
+    messages().print(escape(sentence), style="red")
     return code

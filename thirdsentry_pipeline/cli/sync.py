@@ -25,7 +25,7 @@ from thirdsentry_pipeline.domain.identifiers import (
     today,
 )
 from thirdsentry_pipeline.domain.time import utc_now
-from thirdsentry_pipeline.local.console import console_to
+from thirdsentry_pipeline.local.quiet_job import quiet_job
 from thirdsentry_pipeline.settings import Settings
 from thirdsentry_pipeline.warehouse.connections import list_connections
 from thirdsentry_pipeline.warehouse.scope import organization_scope
@@ -50,7 +50,7 @@ def sync(
     with running_database() as settings:
         name = require_live_connection(settings, organization_id)
         report(f"Collecting {len(types)} evidence types of {name} for {wanted}")
-        with console_to(settings.home / "logs" / "dagster-runs.log"):
+        with quiet_job(settings):
             dagster_run_id, _ = run_evidence_job(settings, organization_id, wanted, types)
         outcome = read_outcome(settings, organization_id, dagster_run_id)
     if as_json:

@@ -7,7 +7,6 @@ external ids that the warehouse holds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from thirdsentry_pipeline.automation.launch import (
@@ -20,13 +19,13 @@ from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.domain.policy import ROLE_NAME, permission_policy, trust_policy
 from thirdsentry_pipeline.domain.time import utc_now
-from thirdsentry_pipeline.local.console import console_to
 from thirdsentry_pipeline.local.demo_accounts import (
     DEMO_ORGANIZATIONS,
     DemoAccount,
     DemoOrganization,
     seed_demo_accounts,
 )
+from thirdsentry_pipeline.local.quiet_job import quiet_job
 from thirdsentry_pipeline.local.sandbox_client import SandboxAdmin
 from thirdsentry_pipeline.operations.connecting import connect, reauth, stored_external_id
 from thirdsentry_pipeline.operations.onboarding import onboard
@@ -59,14 +58,13 @@ def run_demo(settings: Settings, admin: SandboxAdmin, report: Report) -> list[De
                 ensure_connection(services, admin, organization, account, report)
     runs = [sync(settings, organization, report) for organization in DEMO_ORGANIZATIONS]
     report("Building the coverage models with dbt, through Dagster")
-    log = run_log(settings)
-    with console_to(log):
+    with quiet_job(settings) as log:
         dagster_run_id, success = run_coverage_job(settings)
     if not success:
         message = f"The coverage run {dagster_run_id} failed: see {log} or its page in Dagster."
         raise ThirdSentryError(message)
     report("Checking freshness and authorization over all organizations")
-    with console_to(log):
+    with quiet_job(settings):
         run_checks_job(settings)
     return runs
 
@@ -119,13 +117,8 @@ def stored_trust_policy(
 def sync(settings: Settings, organization: DemoOrganization, report: Report) -> DemoRun:
     """Collect today's evidence through the Dagster job, on the persistent instance."""
     report(f"{organization.name}: collecting evidence through Dagster")
-    with console_to(run_log(settings)):
+    with quiet_job(settings):
         dagster_run_id, _ = run_evidence_job(
             settings, organization.organization_id, today(utc_now), tuple(EvidenceType)
         )
     return DemoRun(organization.organization_id, organization.name, dagster_run_id)
-
-
-def run_log(settings: Settings) -> Path:
-    """Where the runs of this process print."""
-    return settings.home / "logs" / "dagster-runs.log"

@@ -21,6 +21,7 @@ import psutil
 
 from thirdsentry_pipeline.domain.errors import ConfigurationError, ThirdSentryError
 from thirdsentry_pipeline.local import process_guard
+from thirdsentry_pipeline.local.interrupts import was_interrupted
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 10.0
@@ -156,6 +157,7 @@ def wait_for_interrupt(check: Callable[[], None]) -> None:
         while True:
             check()
             time.sleep(POLL_SECONDS)
+    was_interrupted()
 
 
 def answers(url: str) -> bool:
