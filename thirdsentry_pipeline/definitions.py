@@ -1,16 +1,21 @@
 """Everything Dagster loads. Importing it opens nothing and needs no secret."""
 
 import dagster as dg
+from dagster_aws.s3 import S3Resource
 
+from thirdsentry_pipeline.assets.anchors import audit_anchors
 from thirdsentry_pipeline.assets.checks import evidence_checks
 from thirdsentry_pipeline.assets.coverage import coverage_models, dbt_resource, warehouse_tables
 from thirdsentry_pipeline.assets.evidence import aws_evidence
 from thirdsentry_pipeline.automation.jobs import (
+    audit_anchors_job,
     aws_evidence_job,
     coverage_history_job,
     evidence_checks_job,
 )
+from thirdsentry_pipeline.automation.retention import retention_prune_daily, retention_prune_job
 from thirdsentry_pipeline.automation.schedules import (
+    audit_anchors_daily,
     aws_evidence_daily,
     coverage_history_daily,
     evidence_checks_hourly,
@@ -21,16 +26,29 @@ from thirdsentry_pipeline.resources.keys import TenantKeysResource
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
 
 defs = dg.Definitions(
-    assets=[aws_evidence, coverage_models, *warehouse_tables],
+    assets=[aws_evidence, coverage_models, audit_anchors, *warehouse_tables],
     asset_checks=[evidence_checks],
-    jobs=[aws_evidence_job, evidence_checks_job, coverage_history_job],
-    schedules=[aws_evidence_daily, coverage_history_daily, evidence_checks_hourly],
+    jobs=[
+        aws_evidence_job,
+        evidence_checks_job,
+        coverage_history_job,
+        audit_anchors_job,
+        retention_prune_job,
+    ],
+    schedules=[
+        aws_evidence_daily,
+        coverage_history_daily,
+        evidence_checks_hourly,
+        audit_anchors_daily,
+        retention_prune_daily,
+    ],
     sensors=[organization_registry, abandoned_runs],
     resources={
         "assume_role": AssumeRoleResource(),
         "warehouse": WarehouseResource(),
         "keys": TenantKeysResource(),
         "dbt": dbt_resource(),
+        "s3": S3Resource(),
     },
     executor=dg.in_process_executor,
 )

@@ -1,10 +1,11 @@
-"""The jobs: collecting evidence, checking it over all organizations, building coverage.
+"""The jobs: collecting evidence, checking it, building coverage, anchoring audit logs.
 
 Everything runs in the run's own process: a process per step costs seven interpreter starts.
 """
 
 import dagster as dg
 
+from thirdsentry_pipeline.assets.anchors import KEY as ANCHORS
 from thirdsentry_pipeline.assets.checks import evidence_checks
 from thirdsentry_pipeline.assets.coverage import coverage_selection
 from thirdsentry_pipeline.assets.evidence import MAX_RETRIES_TAG
@@ -36,4 +37,12 @@ coverage_history_job = dg.define_asset_job(
     selection=coverage_selection,
     executor_def=dg.in_process_executor,
     tags={MAX_RUNTIME_TAG: str(SHORT_SECONDS)},
+)
+
+audit_anchors_job = dg.define_asset_job(
+    name="audit_anchors",
+    description="Puts the head of every organization's audit log under S3 Object Lock.",
+    selection=dg.AssetSelection.assets(ANCHORS),
+    executor_def=dg.in_process_executor,
+    tags={MAX_RUNTIME_TAG: str(EVIDENCE_SECONDS), MAX_RETRIES_TAG: "1"},
 )

@@ -23,6 +23,7 @@ from thirdsentry_pipeline.assets.evidence import ORGANIZATION_TAG
 from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
 from thirdsentry_pipeline.automation.instance import persistent_instance
 from thirdsentry_pipeline.automation.jobs import (
+    audit_anchors_job,
     aws_evidence_job,
     coverage_history_job,
     evidence_checks_job,
@@ -67,6 +68,12 @@ def run_coverage_job(settings: Settings) -> tuple[str, bool]:
     """Build the coverage models through Dagster, tests included."""
     with persistent_instance(settings) as instance:
         return _run(instance, coverage_history_job.name)
+
+
+def run_anchors_job(settings: Settings) -> tuple[str, bool]:
+    """Anchor every organization's audit log now."""
+    with persistent_instance(settings) as instance:
+        return _run(instance, audit_anchors_job.name)
 
 
 def _run(

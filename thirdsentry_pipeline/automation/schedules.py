@@ -1,4 +1,4 @@
-"""When things run, all in UTC and all on by default."""
+"""When things run, all in UTC and all on by default (deleting alone is off: `retention`)."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date
@@ -11,6 +11,7 @@ from dagster._core.storage.tags import (
 
 from thirdsentry_pipeline.assets.evidence import ORGANIZATION_TAG
 from thirdsentry_pipeline.automation.jobs import (
+    audit_anchors_job,
     aws_evidence_job,
     coverage_history_job,
     evidence_checks_job,
@@ -103,4 +104,13 @@ evidence_checks_hourly = dg.ScheduleDefinition(
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Says over all organizations which evidence is stale or not authorized.",
+)
+
+audit_anchors_daily = dg.ScheduleDefinition(
+    name="audit_anchors_daily",
+    job=audit_anchors_job,
+    cron_schedule="0 1 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Puts the head of every organization's audit log under S3 Object Lock.",
 )

@@ -43,7 +43,7 @@ class PlatformAws:
     """
 
     def __init__(self, *, endpoint_url: str | None = None, region: str | None = None) -> None:
-        _quiet_loggers()
+        quiet_loggers()
         self._endpoint_url = endpoint_url
         self._region = region
         self._session = botocore.session.Session()
@@ -150,7 +150,7 @@ def _models() -> Loader:
     return create_loader(None)
 
 
-def _quiet_loggers() -> None:
+def quiet_loggers() -> None:
     """At DEBUG these libraries write signed headers and answers, credentials included."""
     for name in ("boto3", "botocore", "urllib3"):
         logger = logging.getLogger(name)

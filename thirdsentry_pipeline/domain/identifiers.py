@@ -25,7 +25,8 @@ _ARN_MAX_LENGTH = 2048
 _SHOWN_LENGTH = 100
 
 _ORGANIZATION_ID = re.compile(r"[0-9a-f]{24}")
-_CONNECTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_FINGERPRINT = re.compile(r"fp1:[0-9a-f]{64}")
 # STS's own alphabet for external ids; ASCII, because STS compares bytes.
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]+", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -63,11 +64,40 @@ def parse_connection_id(text: str) -> UUID:
     Raises:
         InputError: it is anything else.
     """
-    if _CONNECTION_ID.fullmatch(text):
+    return _parse_uuid(text, "connection")
+
+
+def parse_assessment_id(text: str) -> UUID:
+    """An assessment id: a UUID in its usual hyphenated form.
+
+    Raises:
+        InputError: it is anything else.
+    """
+    return _parse_uuid(text, "assessment")
+
+
+def parse_evidence_reference(text: str) -> UUID | str:
+    """One piece of evidence by its id (a UUID) or by its fingerprint, as ``evidence`` shows it.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if _FINGERPRINT.fullmatch(text):
+        return text
+    if _UUID.fullmatch(text):
         return UUID(text)
     message = (
-        f"The connection id {_shown(text)} is not a UUID, "
-        "such as 3f0c9a52-6b1e-4d7a-9c55-0a8e2f4b7d10."
+        f"The evidence {_shown(text)} is neither a fingerprint (fp1: and 64 hex characters) nor "
+        "a UUID, such as 3f0c9a52-6b1e-4d7a-9c55-0a8e2f4b7d10."
+    )
+    raise InputError(message)
+
+
+def _parse_uuid(text: str, what: str) -> UUID:
+    if _UUID.fullmatch(text):
+        return UUID(text)
+    message = (
+        f"The {what} id {_shown(text)} is not a UUID, such as 3f0c9a52-6b1e-4d7a-9c55-0a8e2f4b7d10."
     )
     raise InputError(message)
 

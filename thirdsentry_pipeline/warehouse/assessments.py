@@ -13,13 +13,24 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from thirdsentry_pipeline.domain.errors import InputError, ThirdSentryError
 from thirdsentry_pipeline.warehouse import audit
 from thirdsentry_pipeline.warehouse.refusals import refusals_as_sentences
-from thirdsentry_pipeline.warehouse.tables import assessment_evidence, assessments, evidence
+from thirdsentry_pipeline.warehouse.tables import (
+    assessment_evidence,
+    assessments,
+    connections,
+    evidence,
+    evidence_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection as DatabaseConnection
+
+_REFUSALS: dict[type[errors.Error], str] = {
+    errors.LockNotAvailable: "The assessment is being changed by someone else; try again.",
+    errors.ForeignKeyViolation: "The evidence was pruned meanwhile; nothing was attached.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ def attach(
             raise InputError(message)
     if not known:
         return 0
-    with refusals_as_sentences():
+    with refusals_as_sentences(_REFUSALS):
         attached = c.execute(
             upsert(assessment_evidence)
             .values(
@@ -96,6 +107,39 @@ def attach(
     return len(attached.all())
 
 
+def find_evidence(c: DatabaseConnection, references: Sequence[UUID | str]) -> list[UUID]:
+    """The ids of evidence that is named by id or by fingerprint, in the same order.
+
+    Raises:
+        InputError: the organization has no evidence with such a fingerprint.
+    """
+    prints = [one for one in references if isinstance(one, str)]
+    query = select(evidence.c.fingerprint, evidence.c.evidence_id).where(
+        evidence.c.fingerprint.in_(prints)
+    )
+    ids: dict[str, UUID] = {row.fingerprint: row.evidence_id for row in c.execute(query)}
+    for fingerprint in prints:
+        if fingerprint not in ids:
+            message = f"The organization has no evidence {fingerprint}."
+            raise InputError(message)
+    return [ids[one] if isinstance(one, str) else one for one in references]
+
+
+def newest_evidence(c: DatabaseConnection) -> list[UUID]:
+    """What each live connection's last good read of each type proved, whatever its age."""
+    query = (
+        select(evidence_state.c.evidence_id)
+        .join(
+            connections,
+            (connections.c.organization_id == evidence_state.c.organization_id)
+            & (connections.c.connection_id == evidence_state.c.connection_id),
+        )
+        .where(connections.c.deleted_at.is_(None), evidence_state.c.evidence_id.is_not(None))
+        .order_by(evidence_state.c.connection_id, evidence_state.c.evidence_type)
+    )
+    return list(c.scalars(query))
+
+
 def detach(c: DatabaseConnection, assessment_id: UUID, evidence_id: UUID) -> bool:
     """Take evidence off a draft; false when it was not attached.
 
@@ -104,7 +148,7 @@ def detach(c: DatabaseConnection, assessment_id: UUID, evidence_id: UUID) -> boo
         ThirdSentryError: the assessment is approved.
     """
     _require(c, assessment_id)
-    with refusals_as_sentences():
+    with refusals_as_sentences(_REFUSALS):
         removed = c.execute(
             assessment_evidence.delete().where(
                 assessment_evidence.c.assessment_id == assessment_id,
@@ -122,8 +166,7 @@ def approve(c: DatabaseConnection, assessment_id: UUID, *, actor: str) -> None:
         ThirdSentryError: it is approved already, or holds no evidence.
     """
     _require(c, assessment_id)
-    busy = "The assessment is being changed by someone else; try again."
-    with refusals_as_sentences({errors.LockNotAvailable: busy}):
+    with refusals_as_sentences(_REFUSALS):
         c.execute(
             update(assessments)
             .where(assessments.c.assessment_id == assessment_id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, cast, select
 
+from thirdsentry_pipeline.domain.time import utc_now
 from thirdsentry_pipeline.warehouse.tables import audit_heads, audit_log
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection as DatabaseConnection
     from sqlalchemy import Row
 
+    from thirdsentry_pipeline.domain.time import Clock
+
 FORMAT = b"thirdsentry audit 1"
 GENESIS = "0" * 64
 _ROWS_AT_A_TIME = 1000
@@ -29,10 +32,14 @@ _ROWS_AT_A_TIME = 1000
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What was known of a chain at some moment, kept outside of the database."""
+    """What was known of a chain at some moment, kept outside of the database.
+
+    Before ``kept_until`` (UTC) retention may not have removed the row, whatever the log says.
+    """
 
     seq: int
     row_hash: str
+    kept_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,14 @@ class ChainReport:
     """``broken_seq`` and ``problem`` name the first row that is wrong; ``None`` when none is.
 
     ``first_seq`` is 1 unless retention pruned what was before; ``seq`` and ``row_hash`` are the
-    last row that was read (0 and the genesis hash of an empty log).
+    last row that was read (0 and the genesis hash of an empty log), ``last_at`` its time (UTC).
     """
 
     rows: int
     first_seq: int
     seq: int
     row_hash: str
+    last_at: datetime | None = None
     broken_seq: int | None = None
     problem: str | None = None
 
@@ -122,11 +130,16 @@ class _BrokenError(Exception):
 class _Walk:
     """The chain so far; every step raises at what does not fit."""
 
-    def __init__(self, anchors: Iterable[Anchor]) -> None:
+    def __init__(self, anchors: Iterable[Anchor], now: datetime) -> None:
+        anchors = list(anchors)
         self.anchored = {anchor.seq: anchor.row_hash for anchor in anchors}
+        self.kept = {
+            anchor.seq for anchor in anchors if anchor.kept_until and anchor.kept_until > now
+        }
         self.checkpoints: set[tuple[int, str]] = set()
         self.first_seq, self.first_prev_hash = 1, GENESIS
         self.rows, self.seq, self.row_hash = 0, 0, GENESIS
+        self.last_at: datetime | None = None
 
     def step(self, row: Row[Any]) -> None:
         if self.rows == 0:
@@ -144,12 +157,19 @@ class _Walk:
                 (row.detail["pruned_through_seq"], row.detail["pruned_through_hash"])
             )
         self.rows, self.seq, self.row_hash = self.rows + 1, row.seq, row.row_hash
+        self.last_at = row.occurred_at
 
     def end(self, head: tuple[int, str]) -> None:
         starts_at_genesis = (self.first_seq, self.first_prev_hash) == (1, GENESIS)
         before = (self.first_seq - 1, self.first_prev_hash)
         if not starts_at_genesis and before not in self.checkpoints:
             raise _BrokenError(1, "the rows before the first were removed without a checkpoint")
+        if self.anchored.get(self.first_seq - 1, self.first_prev_hash) != self.first_prev_hash:
+            raise _BrokenError(self.first_seq, "the row does not follow from the anchored one")
+        # A checkpoint can be forged by whoever can rewrite the log; the anchored date can't.
+        removed = [seq for seq in self.kept if seq < self.first_seq]
+        if removed:
+            raise _BrokenError(min(removed), "the row was removed before its time")
         if head != (self.seq, self.row_hash):
             raise _BrokenError(self.seq + 1, "the log does not end where its head says")
         if any(seq > self.seq for seq in self.anchored):
@@ -161,17 +181,21 @@ class _Walk:
             first_seq=self.first_seq,
             seq=self.seq,
             row_hash=self.row_hash,
+            last_at=self.last_at,
             broken_seq=None if broken is None else broken.seq,
             problem=None if broken is None else broken.problem,
         )
 
 
-def verify_chain(c: DatabaseConnection, anchors: Iterable[Anchor] = ()) -> ChainReport:
+def verify_chain(
+    c: DatabaseConnection, anchors: Iterable[Anchor] = (), *, clock: Clock = utc_now
+) -> ChainReport:
     """Recompute the chain of the organization whose scope ``c`` is in, and compare.
 
     A chain starts at 1, or right after the last row that a checkpoint inside the chain names.
+    The anchors must have been read before: a row anchored meanwhile would look removed.
     """
-    walk = _Walk(anchors)
+    walk = _Walk(anchors, clock())
     head = (0, GENESIS)
     # Rows and head in one statement, so in one snapshot: a row appended meanwhile is in neither.
     query = (

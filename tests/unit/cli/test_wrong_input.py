@@ -69,6 +69,27 @@ MALFORMED = [
             ("bi", "revoke", "--login", bad),
         )
     ],
+    ("audit", "log", "--organization", "acme"),
+    ("audit", "verify", "--organization", "acme"),
+    ("audit", "log", "--organization", GOOD, "--limit", "0"),
+    ("retention", "prune", "--organization", "acme"),
+    ("assessment", "create", "--organization", "acme", "--title", "SOC 2"),
+    *[
+        ("assessment", "create", "--organization", GOOD, "--title", bad)
+        for bad in ("", "  ", "SOC\n2", "x" * 201)
+    ],
+    ("assessment", "create", "--organization", GOOD, "--title", "SOC 2", "--by", " "),
+    ("assessment", "show", "--organization", GOOD, "--assessment", "1"),
+    ("assessment", "approve", "--organization", GOOD, "--assessment", "1"),
+    *[
+        ("assessment", "attach", "--organization", GOOD, "--assessment", CONNECTION, *bad)
+        for bad in (
+            (),
+            ("--evidence", "1"),
+            ("--evidence", "fp1:abc"),
+            ("--evidence", CONNECTION, "--newest"),
+        )
+    ],
     ("db", "url", "--role", "dagster"),
     ("db", "url", "--role", "root"),
 ]

@@ -73,13 +73,18 @@ def test_coverage_models_descend_from_every_evidence_asset(graph):
 
 def test_jobs_schedules_and_sensors_have_the_contracts_names_and_are_on():
     repository = defs.get_repository_def()
-    assert {"aws_evidence", "coverage_history"} <= {job.name for job in defs.jobs}
+    assert {"aws_evidence", "coverage_history", "audit_anchors", "retention_prune"} <= {
+        job.name for job in defs.jobs
+    }
     crons = {one.name: one.cron_schedule for one in repository.schedule_defs}
     assert crons["aws_evidence_daily"] == "0 2 * * *"
     assert crons["coverage_history_daily"] == "30 0 * * *"
+    assert crons["audit_anchors_daily"] == "0 1 * * *"
     for one in repository.schedule_defs:
         assert one.execution_timezone == "UTC"
-        assert one.default_status is DefaultScheduleStatus.RUNNING
+        # Deleting is for an operator to turn on.
+        is_off = one.name == "retention_prune_daily"
+        assert (one.default_status is DefaultScheduleStatus.STOPPED) is is_off
     assert {one.name for one in repository.sensor_defs} >= {"organization_registry"}
     for one in repository.sensor_defs:
         assert one.default_status is DefaultSensorStatus.RUNNING
