@@ -271,7 +271,16 @@ UNSTORABLE = [
 ]
 
 
-@pytest.mark.parametrize("value", UNSTORABLE, ids=lambda value: ascii(value)[:30])
+def name_of_value(value):
+    """The same in every test process: sets and addresses print differently in each."""
+    return (
+        type(value).__name__
+        if isinstance(value, set) or type(value) is object
+        else ascii(value)[:30]
+    )
+
+
+@pytest.mark.parametrize("value", UNSTORABLE, ids=name_of_value)
 def test_what_can_not_be_stored_faithfully_is_refused_without_being_repeated(value):
     for payload in ({"field": value}, {"field": [{"deep": value}]}):
         with pytest.raises(MalformedPayloadError, match=r"payload\.field"):
@@ -281,7 +290,7 @@ def test_what_can_not_be_stored_faithfully_is_refused_without_being_repeated(val
         str(caught.value).encode()
 
 
-@pytest.mark.parametrize("value", UNSTORABLE, ids=lambda value: ascii(value)[:30])
+@pytest.mark.parametrize("value", UNSTORABLE, ids=name_of_value)
 def test_an_unstorable_reading_becomes_malformed_and_loses_its_verdict(value):
     reading = with_canonical_payload(
         Reading(
