@@ -20,6 +20,8 @@ from thirdsentry_pipeline.resources.warehouse import WarehouseResource
 FRESH = "organizations_are_fresh"
 AUTHORIZED = "reads_are_authorized"
 SAMPLE_SIZE = 20
+NAMED = 3
+"""Connections that the sentence of a failed check names; the sample holds more."""
 
 _RULES: dict[str, tuple[str, dg.AssetCheckSeverity, Callable[[EvidenceFinding], bool]]] = {
     FRESH: (
@@ -76,19 +78,40 @@ def check_result(
         (finding for finding in of_kind if is_violation(finding)),
         key=lambda finding: (finding.organization_id, finding.account_id),
     )
+    organizations = len({finding.organization_id for finding in of_kind})
+    failing = len({finding.organization_id for finding in violations})
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=EVIDENCE_KEYS[kind],
         passed=not violations,
         severity=severity,
+        description=(
+            f"{len(violations)} of {len(of_kind)} connections, in {failing} of {organizations} "
+            f"organizations: {_named(violations)}"
+            if violations
+            else f"All {len(of_kind)} connections of {organizations} organizations."
+        ),
         metadata={
-            "organizations": len({finding.organization_id for finding in of_kind}),
+            "organizations": organizations,
             "connections": len(of_kind),
-            "organizations_failing": len({finding.organization_id for finding in violations}),
+            "organizations_failing": failing,
             "connections_failing": len(violations),
             "sample": dg.MetadataValue.json([_shown(one) for one in violations[:SAMPLE_SIZE]]),
         },
     )
+
+
+def _named(violations: Sequence[EvidenceFinding]) -> str:
+    named = [
+        f"account {one.account_id} of {one.organization_id} ({_state(one)})"
+        for one in violations[:NAMED]
+    ]
+    return "; ".join(named) + ("; and more." if len(violations) > NAMED else ".")
+
+
+def _state(finding: EvidenceFinding) -> str:
+    closed = "needs_reauth" if finding.connection_status == "needs_reauth" else None
+    return ", ".join(filter(None, (finding.evidence_status, finding.last_error_code, closed)))
 
 
 def _shown(finding: EvidenceFinding) -> dict[str, str | None]:

@@ -51,7 +51,10 @@ def type_outcome(sync: OrganizationSync, kind: EvidenceType, observed_at: dateti
         {region for _, result in results if result for region in result.regions_unread}
     )
     codes = sorted({str(_code(one, result)) for one, result in results if _code(one, result)})
+    # In the order in which an operator asks: what came of it, why not, then how.
     metadata: dict[str, Any] = {
+        "results": dg.MetadataValue.md(results_table(results)),
+        "error_codes": codes,
         "accounts_read": len(read),
         "accounts_unread": len(results) - len(read),
         **{f"verdict_{name}": verdicts.get(name, 0) for name in ("pass", "fail", "not_applicable")},
@@ -60,10 +63,8 @@ def type_outcome(sync: OrganizationSync, kind: EvidenceType, observed_at: dateti
         "api_calls": sum(one.api_calls for one in sync.connections),
         "throttles": sum(one.throttles for one in sync.connections),
         "seconds": round(sum(one.seconds for one in sync.connections), 3),
-        "regions_unread": unread_regions,
-        "error_codes": codes,
         "observed_at": dg.MetadataValue.timestamp(observed_at),
-        "results": dg.MetadataValue.md(results_table(results)),
+        "regions_unread": unread_regions,
     }
     is_read = bool(results) and len(read) == len(results)
     return TypeOutcome(kind, is_read, metadata, _data_version(read) if is_read else None)

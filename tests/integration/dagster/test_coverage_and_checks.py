@@ -59,6 +59,9 @@ def test_checks_judge_all_organizations_each_in_its_own_scope(installation):
     (sample,) = metadata["sample"].value
     assert sample["organization_id"] == OTHER_ORGANIZATION
     assert sample["last_error_code"] == "denied"
+    sentence = found[EVIDENCE_KEYS[BLOCK], AUTHORIZED].description
+    assert sentence.startswith("1 of 2 connections, in 1 of 2 organizations: ")
+    assert f"account {OTHER_ACCOUNT} of {OTHER_ORGANIZATION} (pending, denied)" in sentence
     assert found[EVIDENCE_KEYS[BLOCK], FRESH].passed
 
 
