@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Stands while packages are being installed: found at the start, the last attempt was interrupted.
 UNFINISHED := $(VENV)/.installing
-PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-deps
+# Not compiled ahead: most modules of the dependencies are never imported.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile --no-deps
 ARGS ?=
 
 .DEFAULT_GOAL := help
