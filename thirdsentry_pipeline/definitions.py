@@ -20,7 +20,11 @@ from thirdsentry_pipeline.automation.schedules import (
     coverage_history_daily,
     evidence_checks_hourly,
 )
-from thirdsentry_pipeline.automation.sensors import abandoned_runs, organization_registry
+from thirdsentry_pipeline.automation.sensors import (
+    abandoned_runs,
+    coverage_alerts,
+    organization_registry,
+)
 from thirdsentry_pipeline.resources.assume_role import AssumeRoleResource
 from thirdsentry_pipeline.resources.keys import TenantKeysResource
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
@@ -42,7 +46,7 @@ defs = dg.Definitions(
         audit_anchors_daily,
         retention_prune_daily,
     ],
-    sensors=[organization_registry, abandoned_runs],
+    sensors=[organization_registry, abandoned_runs, coverage_alerts],
     resources={
         "assume_role": AssumeRoleResource(),
         "warehouse": WarehouseResource(),

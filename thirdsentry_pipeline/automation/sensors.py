@@ -1,16 +1,24 @@
-"""Sensors: the warehouse's organizations become partitions, and dead runs come to an end."""
+"""Sensors: the warehouse's organizations become partitions, dead runs end, alerts go out."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
+from thirdsentry_pipeline.operations.alert_sinks import sinks_for
+from thirdsentry_pipeline.operations.alerts import evaluate_alerts
+from thirdsentry_pipeline.operations.freshness import CoverageNotBuiltError
 from thirdsentry_pipeline.operations.sweeping import sweep_organizations
 from thirdsentry_pipeline.partitions import ORGANIZATIONS, organization_partitions
+from thirdsentry_pipeline.resources.assume_role import AssumeRoleResource
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
+from thirdsentry_pipeline.settings import Settings
 from thirdsentry_pipeline.warehouse.scope import live_organization_ids
 
 REGISTRY_INTERVAL_SECONDS = 60
 SWEEP_INTERVAL_SECONDS = 600
+ALERTS_INTERVAL_SECONDS = 60
+# Dagster ends an evaluation after 60 s; the last organization may wait for both sinks.
+ALERTS_SECONDS = 25.0
 
 
 @dg.sensor(
@@ -54,3 +62,31 @@ def abandoned_runs(warehouse: WarehouseResource) -> dg.SkipReason:
     """Mark them abandoned in the warehouse; Dagster's own run monitoring ends its runs."""
     swept = sweep_organizations(warehouse.pipeline, warehouse.scheduler)
     return dg.SkipReason(f"{len(swept)} connector runs were abandoned.")
+
+
+@dg.sensor(
+    name="coverage_alerts",
+    minimum_interval_seconds=ALERTS_INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Opens, resolves and delivers alerts on stale evidence and failing connections.",
+)
+def coverage_alerts(
+    context: dg.SensorEvaluationContext,
+    warehouse: WarehouseResource,
+    assume_role: AssumeRoleResource,
+) -> dg.SensorResult | dg.SkipReason:
+    """Go through the organizations; the cursor is where a round once ran out of time."""
+    sinks = sinks_for(Settings.from_environment(), assume_role.platform())
+    try:
+        done = evaluate_alerts(
+            warehouse.pipeline,
+            warehouse.scheduler,
+            sinks,
+            start_after=context.cursor,
+            seconds=ALERTS_SECONDS,
+        )
+    except CoverageNotBuiltError as error:
+        return dg.SkipReason(str(error))
+    for failure in done.errors:
+        context.log.warning("%s: %s", failure.organization_id, failure.error)
+    return dg.SensorResult(skip_reason=done.sentence, cursor=done.stopped_after or context.cursor)

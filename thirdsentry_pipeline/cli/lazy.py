@@ -24,6 +24,7 @@ COMMANDS = {
     "assessment": ("assessments:app", "Collect evidence into assessments and approve them."),
     "audit": ("audit:app", "Show an audit log, and verify the logs."),
     "retention": ("retention:app", "Delete what is older than the organizations keep."),
+    "alerts": ("alerts:app", "Show alerts; evaluate and deliver them now."),
     "bi": ("bi:app", "Grant and revoke read-only logins for BI tools and auditors."),
     "doctor": ("doctor:doctor", "Check everything the pipeline leans on."),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import and_, func, or_, select, update
@@ -13,19 +14,24 @@ from thirdsentry_pipeline.warehouse.tables import alerts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import Connection as DatabaseConnection
     from sqlalchemy import Row
 
 AlertKind = Literal["stale", "sync_failed", "needs_reauth"]
+RECENT = timedelta(days=30)
+"""How long a resolved alert is still news; retention keeps everything at least as long."""
 _LONGEST_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert; times in UTC. ``notified_at`` is ``None`` until a sink took it."""
+    """An alert; times in UTC. ``notified_at`` is ``None`` until every sink took its opening.
+
+    ``taken_by`` names the sinks that took what is still due at others.
+    """
 
     organization_id: str
     alert_id: UUID
@@ -38,10 +44,13 @@ class Alert:
     notified_at: datetime | None
     resolution_notified_at: datetime | None
     delivery_attempts: int
+    last_delivery_error: str | None
+    taken_by: Sequence[str]
     detail: Mapping[str, Any]
 
 
-_READ = tuple(alerts.c[name] for name in Alert.__slots__)
+ALERT_COLUMNS = Alert.__slots__
+_READ = tuple(alerts.c[name] for name in ALERT_COLUMNS)
 
 
 def _alert(row: Row[Any]) -> Alert:
@@ -82,12 +91,10 @@ def open_alert(
     ).scalar_one_or_none()
     if stored is None:
         return False
-    audit.append(
-        c,
-        "alert_opened",
-        connection_id=connection_id,
-        detail={"alert_id": str(stored), "kind": kind, "episode_key": episode_key},
-    )
+    named = {"alert_id": str(stored), "kind": kind, "episode_key": episode_key}
+    audit.append(c, "alert_opened", connection_id=connection_id, detail=named)
+    if unseen:
+        audit.append(c, "alert_resolved", connection_id=connection_id, detail=named)
     return True
 
 
@@ -110,6 +117,7 @@ def resolve_alert(c: DatabaseConnection, alert: Alert) -> bool:
             resolved_at=func.clock_timestamp(),
             delivery_attempts=0,
             next_delivery_at=func.clock_timestamp(),
+            taken_by=[],
         )
     )
     if closed.rowcount == 0:
@@ -127,7 +135,7 @@ def resolve_alert(c: DatabaseConnection, alert: Alert) -> bool:
     return True
 
 
-def claim_deliveries(c: DatabaseConnection, limit: int = 100) -> list[Alert]:
+def claim_deliveries(c: DatabaseConnection, limit: int = 1000) -> list[Alert]:
     """Alerts whose opening or resolution is due, locked until the transaction ends.
 
     Another process skips what this one holds. Delivered inside the transaction and marked after,
@@ -147,14 +155,24 @@ def claim_deliveries(c: DatabaseConnection, limit: int = 100) -> list[Alert]:
     return [_alert(row) for row in c.execute(query)]
 
 
+def mark_taken(c: DatabaseConnection, delivered: Sequence[Alert], sink: str) -> None:
+    """Note that one sink of several took these, so that it is not sent them again."""
+    c.execute(
+        update(alerts)
+        .where(alerts.c.alert_id.in_([one.alert_id for one in delivered]))
+        .values(taken_by=func.array_append(alerts.c.taken_by, sink))
+    )
+
+
 def mark_delivered(c: DatabaseConnection, delivered: Sequence[Alert]) -> None:
-    """Note that a sink took these, each as it stood when it was claimed."""
+    """Note that every sink took these, each as it stood when it was claimed."""
     for is_resolved in (False, True):
         ids = [one.alert_id for one in delivered if (one.resolved_at is not None) == is_resolved]
         values: dict[str, Any] = {
             "notified_at": func.coalesce(alerts.c.notified_at, func.clock_timestamp()),
             "delivery_attempts": 0,
             "last_delivery_error": None,
+            "taken_by": [],
         }
         if is_resolved:
             values["resolution_notified_at"] = func.clock_timestamp()

@@ -216,6 +216,7 @@ alerts = Table(
     Column("delivery_attempts", Integer),
     _time("next_delivery_at"),
     Column("last_delivery_error", Text),
+    Column("taken_by", ARRAY(Text)),
     Column("detail", JSONB),
 )
 
