@@ -82,17 +82,22 @@ def test_a_locked_anchor_is_not_deleted_for_the_platforms_own_credentials(anchor
 
 @pytest.mark.parametrize("hides", ["delete marker", "later version", "both"])
 def test_what_is_put_on_top_of_an_anchor_does_not_count(anchored, anchoring, hides):
-    where = {"Bucket": anchoring.bucket.name, "Key": RECORD.key}
-    before = anchoring.bucket.read_all(RECORD.organization_id)
-    if hides != "later version":
-        anchoring.s3.delete_object(**where)
-    if hides != "delete marker":
-        anchoring.s3.put_object(**where, Body=RECORD.body())
-    assert anchoring.bucket.read_all(RECORD.organization_id) == before
-    assert anchoring.bucket.organization_ids() == [RECORD.organization_id]
+    before = anchoring.bucket.read_all(anchored.organization_id)
+    assert len(before) == 2
+    for record in before:
+        where = {"Bucket": anchoring.bucket.name, "Key": record.key}
+        if hides != "later version":
+            anchoring.s3.delete_object(**where)
+        if hides != "delete marker":
+            anchoring.s3.put_object(**where, Body=replace(record, row_hash="d" * 64).body())
+    assert anchoring.bucket.read_all(anchored.organization_id) == before
+    assert anchoring.bucket.organization_ids() == [anchored.organization_id]
     assert verify_organization(
         anchored.engine, anchored.organization_id, anchoring.bucket
     ).chain.is_intact
+    versions = anchoring.versions()
+    assert not anchoring.one(anchored).is_new
+    assert anchoring.versions() == versions
 
 
 def test_every_page_of_a_long_listing_is_read(anchoring):

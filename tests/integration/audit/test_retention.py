@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from tests.integration.audit.chains import lengthen, tamper
+from tests.integration.audit.chains import lengthen, rewrite, tamper
 from tests.integration.audit.waiting import until_waiting
 from tests.integration.warehouse.conftest import draft_with_evidence, ok
 from thirdsentry_pipeline.domain.errors import ThirdSentryError
@@ -184,6 +184,30 @@ def test_rows_pruned_by_a_window_made_shorter_are_missed_by_their_anchors(tenant
     assert verify_organization(
         tenant.engine, tenant.organization_id, anchoring.bucket, clock=lambda: seven_years_on
     ).chain.is_intact
+
+
+def test_a_checkpoint_that_names_another_hash_than_the_anchor_is_found(tenant, anchoring, admin):
+    keep_for(admin, 0)
+    lengthen(tenant, 3)
+    assert anchoring.one(tenant).is_new
+    lengthen(tenant, 3)
+    rewrite(admin, tenant, 1)
+    with admin.begin() as c:
+        c.execute(
+            text("select set_config('app.organization_id', :id, true)"),
+            {"id": tenant.organization_id},
+        )
+        c.execute(
+            text(
+                "insert into warehouse.audit_log (organization_id, actor, action, detail)"
+                " select organization_id, 'mallory', 'retention_checkpoint', jsonb_build_object("
+                "'pruned_through_seq', seq, 'pruned_through_hash', row_hash)"
+                " from warehouse.audit_log where seq = 3"
+            )
+        )
+    tamper(admin, "delete from warehouse.audit_log where seq <= 3")
+    assert verify(tenant).is_intact, "nothing inside the database can tell"
+    assert verify(tenant, anchoring.bucket).broken_seq == 4
 
 
 def test_nothing_is_pruned_or_written_inside_the_window(tenant):

@@ -102,6 +102,20 @@ def test_a_forged_checkpoint_does_not_excuse_rows_that_are_still_to_be_kept(
     assert (found.broken_seq, found.problem) == (3, "the row was removed before its time")
 
 
+def test_rows_anchored_while_a_log_is_verified_are_no_false_alarm(anchored, anchoring, monkeypatch):
+    read_all = anchoring.bucket.read_all
+
+    def grow_and_read(organization_id):
+        lengthen(anchored, 1)
+        assert anchoring.one(anchored).is_new
+        return read_all(organization_id)
+
+    monkeypatch.setattr(anchoring.bucket, "read_all", grow_and_read)
+    found = verify(anchored, anchoring.bucket)
+    assert found.chain.is_intact
+    assert found.anchors == 3
+
+
 def test_another_organizations_anchors_do_not_count(anchored, other_tenant, bucket):
     lengthen(other_tenant, 3)
     found = verify(other_tenant, bucket)
