@@ -2,6 +2,7 @@
 
 import json
 import signal
+import tempfile
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,12 +35,19 @@ SCHEDULES = (
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def base():
+    """A directory to work in, outside of pytest's own, which other sessions lock.
+
+    As root, the embedded Postgres runs as another user, who has to pass through.
+    """
+    with tempfile.TemporaryDirectory(prefix="thirdsentry-demo-") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory)
+
+
+@pytest.fixture(scope="module")
+def demo(base):
     """A demo killed while it connects, one to its end, and a second one with the UI."""
-    base = tmp_path_factory.mktemp("demo")
-    # As root, the embedded Postgres runs as another user, who has to pass through.
-    for directory in (base, *base.parents[:2]):
-        directory.chmod(directory.stat().st_mode | 0o011)
     installation = Installation(base / "home")
     seen = SimpleNamespace(installation=installation)
 
