@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as UnreachableError
 
 from thirdsentry_pipeline.aws import shapes
 from thirdsentry_pipeline.aws.errors import (
@@ -107,7 +108,13 @@ class TenantKeys:
                 )
                 raise ConfigurationError(message) from None
             raise _unavailable(_reason(error)) from None
-        except (BotoCoreError, MalformedAnswerError, DeadlinePassedError) as error:
+        except (HTTPClientError, UnreachableError, DeadlinePassedError):
+            message = (
+                "KMS did not answer; check the network and AWS_REGION, or AWS_ENDPOINT_URL "
+                "if it is set."
+            )
+            raise RunFailedError(ErrorCode.KEY_UNAVAILABLE, message) from None
+        except (BotoCoreError, MalformedAnswerError) as error:
             raise _unavailable(_reason(error)) from None
 
 

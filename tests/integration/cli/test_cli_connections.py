@@ -53,6 +53,14 @@ def test_onboarding_names_the_settings_it_lacks(thirdsentry, lab, monkeypatch):
         assert name in outcome.sentence
 
 
+def test_unreachable_aws_names_its_setting(thirdsentry, lab, monkeypatch):
+    lab.organization()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    outcome = thirdsentry("onboard", "--organization", ORGANIZATION)
+    assert outcome.code == 1
+    assert "AWS_ENDPOINT_URL" in outcome.sentence
+
+
 def test_onboarding_shows_the_same_id_in_every_form(thirdsentry, lab):
     lab.organization()
     made = thirdsentry("onboard", "--organization", ORGANIZATION, "--json").document
