@@ -16,7 +16,9 @@ from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 HOME_VARIABLE = "THIRDSENTRY_TESTS_POSTGRES"
 
 pytest_plugins = [
-    name for name in ["tests.sandbox_fixtures"] if importlib.util.find_spec(name) is not None
+    name
+    for name in ["tests.sandbox_fixtures", "tests.coverage_fixtures"]
+    if importlib.util.find_spec(name) is not None
 ]
 
 

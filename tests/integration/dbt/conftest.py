@@ -1,34 +1,19 @@
-"""A database with the coverage schema built, and readers of every kind."""
+"""Organizations of a test's own in the built coverage schema, and readers of every kind."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from tests.databases import DatabaseServer, WarehouseDatabase
 from tests.integration.dbt.coverage_rows import Tenant
-from tests.integration.dbt.dbt_command import DbtProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-@pytest.fixture(scope="session")
-def coverage_project(
-    postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DbtProject]:
-    """The product's dbt project, built once in a database of this worker's own."""
-    name = f"coverage_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
-    database = WarehouseDatabase(postgres_server, name)
-    database.reset()
-    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.succeed("build")
-    yield project
-    database.drop()
+    from tests.integration.dbt.dbt_command import DbtProject
 
 
 @pytest.fixture

@@ -144,6 +144,36 @@ class Tenant:
         for evidence_type in EvidenceType:
             self.observe(connection_id, evidence_type, observed_at)
 
+    def fill_every_mart(self) -> None:
+        """An account with something stale, failing and open, and days of history to tell."""
+        account = self.connect(connected_at=hours_ago(99))
+        self.observe_all(account, hours_ago(98))
+        self.observe(
+            account,
+            EvidenceType.MFA_COVERAGE,
+            hours_ago(1),
+            verdict="fail",
+            payload={
+                "users_with_password": 2,
+                "users_with_mfa": 1,
+                "users_without_mfa": [f"user of {self.organization_id}"],
+            },
+        )
+        finding = {
+            "region": "eu-west-1",
+            "finding_id": self.organization_id,
+            "finding_type": "Trojan:EC2/DNSDataExfiltration",
+            "severity": 8.0,
+            "first_seen_at": "2026-03-01T00:00:00Z",
+        }
+        self.observe(
+            account,
+            EvidenceType.GUARDDUTY_FINDINGS,
+            hours_ago(1),
+            verdict="fail",
+            payload={"findings": [finding]},
+        )
+
     def _evidence(
         self,
         connection_id: UUID,

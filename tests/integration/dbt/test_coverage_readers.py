@@ -10,7 +10,6 @@ from psycopg.conninfo import make_conninfo
 
 from tests.integration.dbt.coverage_rows import Tenant, hours_ago
 from tests.integration.dbt.test_coverage_schema import MARTS
-from thirdsentry_pipeline.domain.evidence import EvidenceType
 
 pytestmark = pytest.mark.integration
 
@@ -24,33 +23,7 @@ def two_tenants(coverage_project):
     with psycopg.connect(coverage_project.database.admin_url, autocommit=True) as connection:
         tenants = [Tenant.add(connection, created_at=hours_ago(100)) for _ in range(2)]
         for tenant in tenants:
-            account = tenant.connect(connected_at=hours_ago(99))
-            tenant.observe_all(account, hours_ago(98))
-            tenant.observe(
-                account,
-                EvidenceType.MFA_COVERAGE,
-                hours_ago(1),
-                verdict="fail",
-                payload={
-                    "users_with_password": 2,
-                    "users_with_mfa": 1,
-                    "users_without_mfa": [f"user of {tenant.organization_id}"],
-                },
-            )
-            finding = {
-                "region": "eu-west-1",
-                "finding_id": tenant.organization_id,
-                "finding_type": "Trojan:EC2/DNSDataExfiltration",
-                "severity": 8.0,
-                "first_seen_at": "2026-03-01T00:00:00Z",
-            }
-            tenant.observe(
-                account,
-                EvidenceType.GUARDDUTY_FINDINGS,
-                hours_ago(1),
-                verdict="fail",
-                payload={"findings": [finding]},
-            )
+            tenant.fill_every_mart()
         # Days that other tests told already would be left as they are.
         connection.execute("delete from coverage.coverage_daily")
         coverage_project.succeed("run", "--select", "coverage_daily")
