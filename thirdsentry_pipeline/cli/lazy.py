@@ -21,10 +21,12 @@ COMMANDS = {
     "status": ("coverage:status", "Show each connection's health."),
     "coverage": ("coverage:coverage", "Show each control's coverage, with the reason it lacks."),
     "evidence": ("coverage:evidence", "Show each evidence type's freshness and verdict."),
+    "alerts": ("alerts:app", "Show alerts; evaluate and deliver them now."),
     "assessment": ("assessments:app", "Collect evidence into assessments and approve them."),
     "audit": ("audit:app", "Show an audit log, and verify the logs."),
     "retention": ("retention:app", "Delete what is older than the organizations keep."),
-    "alerts": ("alerts:app", "Show alerts; evaluate and deliver them now."),
+    "report": ("report:report", "Write coverage and its proof as one HTML file."),
+    "export": ("export:export", "Write coverage as OSCAL Assessment Results or as CSV files."),
     "bi": ("bi:app", "Grant and revoke read-only logins for BI tools and auditors."),
     "doctor": ("doctor:doctor", "Check everything the pipeline leans on."),
 }

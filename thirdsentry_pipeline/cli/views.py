@@ -7,7 +7,17 @@ from thirdsentry_pipeline.assets.dbt_runner import run_dbt
 from thirdsentry_pipeline.cli.session import login_engine
 from thirdsentry_pipeline.settings import Settings
 
-MARTS = ("evidence_freshness", "control_coverage", "framework_coverage")
+MARTS = (
+    "evidence_freshness",
+    "control_coverage",
+    "framework_coverage",
+    "organization_coverage",
+    "mfa_coverage",
+    "mfa_gaps",
+    "guardduty_findings",
+    "connector_health",
+    "coverage_daily",
+)
 
 
 def build_views(settings: Settings) -> None:

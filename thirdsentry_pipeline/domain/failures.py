@@ -24,7 +24,8 @@ def describe_failure(evidence_type: str, payload: Mapping[str, Any]) -> str | No
 def root_mfa(payload: Mapping[str, Any]) -> str:
     """The root user has a credential and no MFA."""
     keys = int(payload["active_access_keys"] or 0)
-    return "root user has no MFA" + (f" and {keys} active access keys" if keys else "")
+    noun = "key" if keys == 1 else "keys"
+    return "root user has no MFA" + (f" and {keys} active access {noun}" if keys else "")
 
 
 def mfa_coverage(payload: Mapping[str, Any]) -> str:
