@@ -34,6 +34,7 @@ from thirdsentry_pipeline.settings import Settings
 ORGANIZATION_TAG = "thirdsentry/organization"
 STATUS_TAG = "thirdsentry/status"
 MAX_RETRIES_TAG = "dagster/max_retries"
+PARTITION_TAG = "dagster/partition"
 
 
 @dg.multi_asset(
@@ -63,6 +64,7 @@ def aws_evidence(
     )
     types = [kind for kind in EvidenceType if EVIDENCE_KEYS[kind] in context.selected_asset_keys]
     partition_keys = list(context.partition_keys)
+    refuse_two_names(context, partition_keys)
     syncs: list[OrganizationSync] = []
     for key in partition_keys:
         day, organization_id = day_and_organization(key)
@@ -78,6 +80,24 @@ def aws_evidence(
             else:
                 context.log_event(partition_event(outcome, key))
     conclude(context, syncs)
+
+
+def refuse_two_names(context: dg.AssetExecutionContext, partition_keys: list[str]) -> None:
+    """Let only a run through whose partition has one name.
+
+    Dagster makes the key from the tags of its two dimensions and shows the tag of the whole: a
+    run whose tags disagree would read one organization under the name of another.
+
+    Raises:
+        dagster.Failure: without retries.
+    """
+    shown = context.run.tags.get(PARTITION_TAG)
+    if shown is not None and partition_keys != [shown]:
+        message = (
+            f"The run is tagged as partition {shown} and its dimensions' tags make "
+            f"{', '.join(partition_keys)}: launch it again for one of them."
+        )
+        raise failure(context, message, may_help=False)
 
 
 def refuse_other_days(context: dg.AssetExecutionContext, day: date, now: datetime) -> None:

@@ -40,19 +40,22 @@ create policy pipeline_reads on warehouse.bi_logins for select to ts_pipeline
   using (organization_id = nullif(current_setting('app.organization_id', true), ''));
 grant select on warehouse.bi_logins to ts_pipeline;
 
--- (select …) makes the planner ask once per query instead of once per row.
+-- (select …) makes the planner ask once per query instead of once per row. As "= any (array[…])"
+-- the wall costs half an operator, so the planner puts it before every comparison a reader asks
+-- for. As "=" it came after the leakproof ones, and EXPLAIN ANALYZE said whether the wall had been
+-- asked at all: whether some organization's row had passed the reader's comparison.
 create policy reader_reads on warehouse.organizations for select to ts_bi
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 create policy reader_reads on warehouse.connections for select to ts_bi
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 create policy reader_reads on warehouse.connector_runs for select to ts_bi
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 create policy reader_reads on warehouse.evidence for select to ts_bi
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 create policy reader_reads on warehouse.evidence_observations for select to ts_bi
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 create policy reader_reads on warehouse.evidence_state for select to ts_bi
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 
 -- Live views run with the reader's rights, so these are the columns the views may use.
 -- The credential, its key version and the worker's host name are not among them.
@@ -71,11 +74,11 @@ grant select (
 
 -- Auditors are members of ts_bi; this is what they see beyond it.
 create policy auditor_reads on warehouse.assessments for select to ts_auditor
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 create policy auditor_reads on warehouse.assessment_evidence for select to ts_auditor
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 create policy auditor_reads on warehouse.audit_log for select to ts_auditor
-  using (organization_id = (select warehouse.reader_organization_id()));
+  using (organization_id = any (array[(select warehouse.reader_organization_id())]));
 grant select on warehouse.assessments, warehouse.assessment_evidence, warehouse.audit_log
 to ts_auditor;
 
