@@ -18,6 +18,7 @@ from thirdsentry_pipeline.cli.output import (
     results,
     table_of,
 )
+from thirdsentry_pipeline.cli.report import write_report
 from thirdsentry_pipeline.cli.sandbox import export_lines
 from thirdsentry_pipeline.cli.serving import serve_until_interrupt
 from thirdsentry_pipeline.cli.session import login_engine
@@ -54,6 +55,8 @@ def demo(
         runs = run_demo(settings, sandbox.admin, report)
         report("Done")
         show(settings, runs, as_json=as_json)
+        for written in write_reports(settings, runs):
+            messages().print(f"Report: {escape(str(written))}", soft_wrap=True)
         if not no_ui:
             shown = escape(str(home / ENVIRONMENT_FILE))
             messages().print(f"Another terminal reaches this sandbox after: . {shown}")
@@ -64,6 +67,17 @@ def write_environment_file(home: Path, environment: dict[str, str]) -> None:
     """Leave what points a second terminal at the running sandbox; its keys open nothing else."""
     path = home / ENVIRONMENT_FILE
     path.write_text("\n".join(export_lines(environment)) + "\n", encoding="utf-8")
+
+
+def write_reports(settings: Settings, runs: list[DemoRun]) -> list[Path]:
+    """Write each organization's HTML report into ``<home>/reports``; the paths written."""
+    folder = settings.home / "reports"
+    folder.mkdir(exist_ok=True)
+    with login_engine(settings, "pipeline") as engine:
+        return [
+            write_report(engine, run.organization_id, folder / f"{run.organization_id}.html").path
+            for run in runs
+        ]
 
 
 def show(settings: Settings, runs: list[DemoRun], *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from thirdsentry_pipeline.domain.identifiers import parse_organization_id
 from thirdsentry_pipeline.report.files import writable_file, write_whole
 from thirdsentry_pipeline.report.model import build_report
 from thirdsentry_pipeline.report.page import render
+from thirdsentry_pipeline.report.snapshot import Snapshot
 from thirdsentry_pipeline.report.source import read_snapshot
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
@@ -34,17 +36,16 @@ def report(
     organization_id = parse_organization_id(organization)
     path = writable_file(out)
     with covered_organization(organization_id) as engine:
-        snapshot = read_snapshot(engine, organization_id)
-    page = render(build_report(snapshot)).encode()
-    write_whole(path, page)
+        written = write_report(engine, organization_id, path)
+    snapshot = written.snapshot
     if as_json:
         print_json(
             {
                 "organization_id": organization_id,
                 "path": str(path),
                 "generated_at": snapshot.taken_at,
-                "bytes": len(page),
-                "sha256": hashlib.sha256(page).hexdigest(),
+                "bytes": len(written.page),
+                "sha256": hashlib.sha256(written.page).hexdigest(),
                 "passing_pct": snapshot.totals.passing_pct,
                 "covered_pct": snapshot.totals.covered_pct,
                 "audit_seq": snapshot.audit.seq,
@@ -54,6 +55,23 @@ def report(
         )
     else:
         print_line(f"Wrote {path}.")
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """What a report was made of, its bytes, and where they are."""
+
+    path: Path
+    snapshot: Snapshot
+    page: bytes
+
+
+def write_report(engine: Engine, organization_id: str, path: Path) -> WrittenReport:
+    """Read the marts in the organization's scope and write the page whole or not at all."""
+    snapshot = read_snapshot(engine, organization_id)
+    page = render(build_report(snapshot)).encode()
+    write_whole(path, page)
+    return WrittenReport(path, snapshot, page)
 
 
 @contextmanager
