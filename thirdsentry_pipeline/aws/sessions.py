@@ -10,6 +10,7 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import (
     CredentialRetrievalError,
     NoCredentialsError,
@@ -20,6 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.loaders import Loader, create_loader
 
+from thirdsentry_pipeline.aws.account_clients import AccountClients
 from thirdsentry_pipeline.aws.transport import CONNECT_SECONDS, READ_SECONDS, Transport
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 
@@ -48,6 +50,7 @@ class PlatformAws:
         self._region = region
         self._session = botocore.session.Session()
         self._session.register_component("data_loader", _models())
+        self._accounts = AccountClients(_models())
         # botocore sessions are not safe to create clients from in several threads at once.
         self._lock = threading.Lock()
         self._transport = self.new_transport()
@@ -97,26 +100,27 @@ class PlatformAws:
         credentials: SessionCredentials | None,
         transport: Transport,
     ) -> Any:
-        keys: dict[str, str] = {}
-        if credentials is not None:
-            keys = {
-                "aws_access_key_id": credentials.access_key_id,
-                "aws_secret_access_key": credentials.secret_access_key,
-                "aws_session_token": credentials.session_token,
-            }
+        if credentials is not None and region is not None:
+            own = Credentials(
+                credentials.access_key_id,
+                credentials.secret_access_key,
+                credentials.session_token,
+                method="explicit",
+            )
+            client = self._accounts.create(service, region, own, _CONFIG, self._endpoint_url)
+        else:
+            client = self._create_own(service, region)
+        transport.attach(client)
+        return client
+
+    def _create_own(self, service: str, region: str | None) -> Any:
         try:
-            client = self._session.create_client(
-                service,
-                region_name=region,
-                endpoint_url=self._endpoint_url,
-                config=_CONFIG,
-                **keys,
+            return self._session.create_client(
+                service, region_name=region, endpoint_url=self._endpoint_url, config=_CONFIG
             )
         except NoRegionError:
             message = "No AWS region is configured for the platform; set AWS_DEFAULT_REGION."
             raise ConfigurationError(message) from None
-        transport.attach(client)
-        return client
 
 
 def credentials_missing() -> ConfigurationError:

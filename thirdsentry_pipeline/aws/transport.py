@@ -91,6 +91,7 @@ class Transport:
         self._stop_at = float("inf")
         self._lock = threading.Lock()
         self._sessions: dict[frozenset[tuple[str, str]], Any] = {}
+        self._by_host: dict[str, Any] = {}
 
     def attach(self, client: Any) -> None:
         """Make a botocore client send through this transport."""
@@ -108,6 +109,7 @@ class Transport:
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()
+            self._by_host.clear()
         for session in sessions:
             session.close()
 
@@ -150,9 +152,14 @@ class Transport:
         return b"".join(parts)
 
     def _session_for(self, url: str) -> Any:
-        proxies = get_environ_proxies(url)
-        key = frozenset(proxies.items())
+        scheme, host, *_ = urlsplit(url)
+        host = f"{scheme}://{host}"
         with self._lock:
+            if host in self._by_host:
+                return self._by_host[host]
+            # Reading the environment costs more than signing: once for a host is enough.
+            proxies = get_environ_proxies(url)
+            key = frozenset(proxies.items())
             if key not in self._sessions:
                 self._sessions[key] = URLLib3Session(
                     verify=self._ca_bundle or True,
@@ -160,7 +167,8 @@ class Transport:
                     timeout=(CONNECT_SECONDS, READ_SECONDS),
                     max_pool_connections=self._connections,
                 )
-            return self._sessions[key]
+            self._by_host[host] = self._sessions[key]
+            return self._by_host[host]
 
     def _without_account_host(self, url: str) -> str:
         """S3 Control puts the account id before the host name; a sandbox has no such host."""
