@@ -1,7 +1,7 @@
 """From a sync's outcome to what an operator sees in Dagster. No secret and no payload passes."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -26,6 +26,21 @@ RETRYABLE = frozenset(
     }
 )
 """What may be gone in a minute; everything else fails again the same way."""
+
+NEXT_STEPS = {
+    ErrorCode.ASSUME_ROLE_DENIED: (
+        "The role does not open for us: let the customer correct it, then run `thirdsentry reauth`."
+    ),
+    ErrorCode.ACCOUNT_MISMATCH: (
+        "The role opened another account: revoke the connection and connect the right one."
+    ),
+    ErrorCode.KEY_UNAVAILABLE: (
+        "The key that THIRDSENTRY_KMS_KEY_ID names was not usable: see `thirdsentry doctor`."
+    ),
+}
+"""What an operator does about a whole account that stayed unread."""
+
+REGIONS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +94,8 @@ def results_table(results: list[tuple[ConnectionSync, TypeResult | None]]) -> st
             "verdict": str(result.verdict or "") if result else "",
             "new": "yes" if result and result.is_new else "",
             "error": str(_code(one, result) or ""),
-            "regions unread": ", ".join(result.regions_unread) if result else "",
-            "run": str(one.run_id or ""),
+            "regions unread": _some_regions(result.regions_unread) if result else "",
+            "run": str(one.run_id or "").partition("-")[0],
         }
         for one, result in results
     ]
@@ -97,7 +112,10 @@ def failure_sentence(organization_id: str, sync: OrganizationSync) -> str:
             "read; connect an account with `thirdsentry connect`."
         )
     reasons = "; ".join(one.sentence() for one in sync.connections)
-    return f"Nothing could be read for organization {organization_id}: {reasons}."
+    steps = {NEXT_STEPS[one.error_code] for one in sync.connections if one.error_code in NEXT_STEPS}
+    return " ".join(
+        [f"Nothing could be read for organization {organization_id}: {reasons}.", *sorted(steps)]
+    )
 
 
 def may_retry(sync: OrganizationSync) -> bool:
@@ -111,6 +129,11 @@ def may_retry(sync: OrganizationSync) -> bool:
         if code is not None
     }
     return bool(codes & RETRYABLE)
+
+
+def _some_regions(regions: Sequence[str]) -> str:
+    more = f" and {len(regions) - REGIONS_SHOWN} more" if len(regions) > REGIONS_SHOWN else ""
+    return ", ".join(regions[:REGIONS_SHOWN]) + more
 
 
 def _is_ok(result: TypeResult | None) -> bool:
