@@ -173,6 +173,17 @@ def test_sink_that_took_the_news_gets_it_once_while_the_other_is_down(lab):
     assert good.told[-1] == bad.told[-1] == [("resolved", "stale")]
 
 
+def test_sink_that_took_the_opening_is_told_the_end_though_the_other_never_heard(lab):
+    tenant, connection_id = lab.stale()
+    good, bad = Recorder("good"), Recorder("bad", error=DeliveryError("It is down."))
+    lab.evaluate(good, bad)
+    tenant.observe_all(connection_id, hours_ago(0))
+    bad.error = None
+    assert lab.evaluate(good, bad).delivered == TYPES
+    assert good.told == [[("opened", "stale")], [("resolved", "stale")]]
+    assert bad.told == [[("resolved", "stale")]]
+
+
 def test_sink_that_keeps_failing_rests_and_the_other_goes_on(lab):
     for _ in range(5):
         lab.stale()
