@@ -118,6 +118,16 @@ def test_a_bucket_that_cannot_be_used_fails_and_the_chains_are_verified_neverthe
         assert "THIRDSENTRY_ANCHOR_BUCKET" in found.err
 
 
+def test_a_bucket_that_cannot_be_used_fails_without_any_organization_too(
+    thirdsentry, lab, monkeypatch
+):
+    monkeypatch.setenv("THIRDSENTRY_ANCHOR_BUCKET", "no-such-bucket")
+    found = thirdsentry("audit", "verify", "--json")
+    assert found.code == 1
+    assert found.document["organizations"] == []
+    assert "no-such-bucket" in found.err
+
+
 def test_an_organization_that_only_its_anchors_remember_is_not_left_out(thirdsentry, anchors, lab):
     with lab.database.engine("admin").begin() as c:
         c.exec_driver_sql(
