@@ -1,6 +1,5 @@
 """One migrated Postgres for the whole test session, and a fresh database where a test asks."""
 
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -15,11 +14,7 @@ from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 
 HOME_VARIABLE = "THIRDSENTRY_TESTS_POSTGRES"
 
-pytest_plugins = [
-    name
-    for name in ["tests.sandbox_fixtures", "tests.coverage_fixtures"]
-    if importlib.util.find_spec(name) is not None
-]
+pytest_plugins = ["tests.sandbox_fixtures", "tests.coverage_fixtures", "tests.dagster_fixtures"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

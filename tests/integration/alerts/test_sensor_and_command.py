@@ -6,7 +6,7 @@ import pytest
 from dagster import DefaultSensorStatus, build_sensor_context
 from psycopg import sql
 
-from tests.integration.dagster.conftest import create, dagster_template
+from tests.dagster_fixtures import create
 from tests.integration.dbt.coverage_rows import hours_ago
 from thirdsentry_pipeline.automation import sensors
 from thirdsentry_pipeline.automation.instance import persistent_instance
@@ -14,8 +14,6 @@ from thirdsentry_pipeline.cli.main import run
 from thirdsentry_pipeline.definitions import defs
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.settings import Settings, with_database
-
-__all__ = ["dagster_template"]
 
 pytestmark = pytest.mark.integration
 TYPES = len(EvidenceType)

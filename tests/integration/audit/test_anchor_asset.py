@@ -5,14 +5,13 @@ from dagster import AssetKey, DagsterEventType
 from sqlalchemy import text
 
 from tests.integration.audit.chains import tamper
-from tests.integration.dagster.conftest import dagster_template, installation
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION, OTHER_ORGANIZATION, lab
 from thirdsentry_pipeline.automation.launch import run_anchors_job
 from thirdsentry_pipeline.aws.anchors import AnchorBucket
 from thirdsentry_pipeline.definitions import defs
 from thirdsentry_pipeline.operations.audit import verify_organization
 
-__all__ = ["dagster_template", "installation", "lab"]
+__all__ = ["lab"]
 
 pytestmark = pytest.mark.integration
 ANCHORS = AssetKey(["audit", "anchors"])

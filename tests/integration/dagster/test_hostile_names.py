@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from dagster import DagsterRun
 
-    from tests.integration.dagster.conftest import Installation
+    from tests.dagster_fixtures import Installation
 
 pytestmark = pytest.mark.integration
 
