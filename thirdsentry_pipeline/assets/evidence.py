@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 
 import dagster as dg
+from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
 from thirdsentry_pipeline.assets.evidence_results import (
     TypeOutcome,
@@ -71,7 +72,15 @@ def aws_evidence(
         refuse_other_days(context, day, services.clock())
         if len(partition_keys) == 1:
             context.instance.add_run_tags(context.run.run_id, {ORGANIZATION_TAG: organization_id})
-        sync = sync_organization(services, organization_id, day, types, context.run.run_id)
+        sync = sync_organization(
+            services,
+            organization_id,
+            day,
+            types,
+            context.run.run_id,
+            # A person who launches a run wants every account tried, also one that waits.
+            due_only=SCHEDULE_NAME_TAG in context.run.tags,
+        )
         syncs.append(sync)
         for kind in types:
             outcome = type_outcome(sync, kind, services.clock())

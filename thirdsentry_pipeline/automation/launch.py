@@ -58,6 +58,13 @@ def run_evidence_job(
         )
 
 
+def remove_organization(settings: Settings, organization_id: str) -> None:
+    """Take away the organization's partition; the events of its runs stay."""
+    with persistent_instance(settings) as instance:
+        if organization_id in instance.get_dynamic_partitions(ORGANIZATIONS):
+            instance.delete_dynamic_partition(ORGANIZATIONS, organization_id)
+
+
 def run_checks_job(settings: Settings) -> tuple[str, bool]:
     """Evaluate the evidence checks over all organizations now."""
     with persistent_instance(settings) as instance:

@@ -33,11 +33,14 @@ from thirdsentry_pipeline.warehouse.scope import live_organization_ids
 def aws_evidence_daily(
     context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Ask for the connected organizations' ids and request today's run of each."""
+    """Request today's run of each organization with a connection that is due.
+
+    One whose role did not open waits for its next attempt, ever longer.
+    """
     day = context.scheduled_execution_time.astimezone(UTC).date()
-    ids = live_organization_ids(warehouse.scheduler, connected_only=True)
+    ids = live_organization_ids(warehouse.scheduler, "due")
     if not ids:
-        yield dg.SkipReason("No organization has a live connection.")
+        yield dg.SkipReason("No organization has a live connection that is due.")
         return
     known = set(context.instance.get_dynamic_partitions(ORGANIZATIONS))
     missing = [one for one in ids if one not in known]

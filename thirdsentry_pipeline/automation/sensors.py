@@ -25,14 +25,17 @@ ALERTS_SECONDS = 25.0
     name="organization_registry",
     minimum_interval_seconds=REGISTRY_INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Adds a partition per new organization and takes deleted ones away.",
+    description="Adds a partition per new organization; takes those of ended ones away.",
 )
 def organization_registry(
     context: dg.SensorEvaluationContext, warehouse: WarehouseResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """Compare the warehouse's live organizations with the dynamic partitions."""
+    """Compare the warehouse's organizations with the dynamic partitions.
+
+    An organization keeps its partition from its first day until its last connection is revoked.
+    """
     known = context.instance.get_dynamic_partitions(ORGANIZATIONS)
-    requests = registry_changes(known, live_organization_ids(warehouse.scheduler))
+    requests = registry_changes(known, live_organization_ids(warehouse.scheduler, "partitioned"))
     if not requests:
         return dg.SkipReason(f"All {len(known)} organizations have their partitions.")
     return dg.SensorResult(dynamic_partitions_requests=requests)

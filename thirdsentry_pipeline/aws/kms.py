@@ -62,6 +62,17 @@ class TenantKeys:
             ConfigurationError: THIRDSENTRY_KMS_KEY_ID names no usable key.
             RunFailedError: ``key_unavailable``.
         """
+        return self.generate_with_name(organization_id, version)[0]
+
+    def generate_with_name(self, organization_id: str, version: int) -> tuple[bytes, str]:
+        """A new data key, wrapped, and the ARN of the KMS key that wrapped it.
+
+        An alias may name another key tomorrow; the ARN will not.
+
+        Raises:
+            ConfigurationError: THIRDSENTRY_KMS_KEY_ID names no usable key.
+            RunFailedError: ``key_unavailable``.
+        """
         answer = self._ask(
             self._kms.generate_data_key_without_plaintext,
             KeyId=self.key_id,
@@ -72,7 +83,8 @@ class TenantKeys:
         if not isinstance(wrapped, bytes) or not 0 < len(wrapped) <= _LARGEST_WRAPPED_BYTES:
             why = "its answer holds no wrapped key"
             raise _unavailable(why)
-        return wrapped
+        name = answer.get("KeyId")
+        return wrapped, name if isinstance(name, str) and name else self.key_id
 
     def unwrap(
         self, organization_id: str, version: int, wrapped: bytes, *, key_id: str | None = None
@@ -135,7 +147,8 @@ def _reason(error: Exception) -> str:
 
 def _unavailable(why: str) -> RunFailedError:
     message = (
-        f"KMS did not give the organization's data key ({why}); check the key's state and that "
-        "its policy lets the platform generate and decrypt data keys."
+        f"KMS did not give the organization's data key ({why}); check that the key "
+        "THIRDSENTRY_KMS_KEY_ID names is enabled, is the one that wrapped it, and lets the "
+        "platform generate and decrypt data keys."
     )
     return RunFailedError(ErrorCode.KEY_UNAVAILABLE, message)

@@ -1,24 +1,21 @@
 """``thirdsentry connect``, ``reauth`` and ``revoke``: the life of a connection."""
 
 import sys
-from typing import Annotated, Any
+from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from thirdsentry_pipeline.cli.connect_outcome import show
 from thirdsentry_pipeline.cli.options import (
     AsJson,
     ConnectionId,
     ExternalIdOnStdin,
     OrganizationId,
 )
-from thirdsentry_pipeline.cli.output import (
-    print_json,
-    print_line,
-    progress_lines,
-    results,
-    table_of,
-)
+from thirdsentry_pipeline.cli.output import messages, print_json, print_line, progress_lines
 from thirdsentry_pipeline.cli.session import running_database
+from thirdsentry_pipeline.cli.sides import naming_the_side
 from thirdsentry_pipeline.domain.errors import InputError
 from thirdsentry_pipeline.domain.identifiers import (
     RoleArn,
@@ -27,10 +24,8 @@ from thirdsentry_pipeline.domain.identifiers import (
     parse_organization_id,
 )
 from thirdsentry_pipeline.operations import connecting
-from thirdsentry_pipeline.operations.connecting import ConnectResult
 from thirdsentry_pipeline.operations.services import open_services
-
-PARTIAL = 3
+from thirdsentry_pipeline.settings import Settings
 
 
 def connect(
@@ -46,7 +41,8 @@ def connect(
     report = progress_lines()
     with running_database() as settings, open_services(settings) as services:
         report(f"Proving the trust policy of {role} and reading account {role.account_id}")
-        result = connecting.connect(services, organization_id, str(role), external_id)
+        with naming_the_side():
+            result = connecting.connect(services, organization_id, str(role), external_id)
     show(result, "Connected", as_json=as_json)
 
 
@@ -64,7 +60,7 @@ def reauth(
     identity = parse_connection_id(connection)
     role = None if role_arn is None else str(RoleArn.parse(role_arn))
     external_id = external_id_from_stdin() if external_id_stdin else None
-    with running_database() as settings, open_services(settings) as services:
+    with running_database() as settings, open_services(settings) as services, naming_the_side():
         result = connecting.reauth(
             services, organization_id, str(identity), role_arn=role, external_id=external_id
         )
@@ -76,9 +72,11 @@ def revoke(organization: OrganizationId, connection: ConnectionId, as_json: AsJs
     organization_id = parse_organization_id(organization)
     identity = parse_connection_id(connection)
     with running_database() as settings, open_services(settings) as services:
-        connecting.revoke(services, organization_id, str(identity))
+        is_last = connecting.revoke(services, organization_id, str(identity))
+        if is_last:
+            remove_partition(settings, organization_id)
     if as_json:
-        print_json({"connection_id": str(identity), "status": "revoked"})
+        print_json({"connection_id": str(identity), "status": "revoked", "was_last": is_last})
     else:
         print_line(f"Connection {identity} is revoked; its evidence stays readable as history.")
 
@@ -96,37 +94,15 @@ def external_id_from_stdin() -> str:
     return parse_external_id(line)
 
 
-def document_of(result: ConnectResult) -> dict[str, Any]:
-    """The contract's JSON of a connection that was proven."""
-    return {
-        "connection_id": str(result.connection_id),
-        "account_id": result.account_id,
-        "status": result.status,
-        "reads": {
-            kind.value: {
-                "read_status": reading.read_status.value,
-                "verdict": reading.verdict and reading.verdict.value,
-                "error_code": reading.error_code and reading.error_code.value,
-            }
-            for kind, reading in sorted(result.reads.items())
-        },
-    }
-
-
-def show(result: ConnectResult, title: str, *, as_json: bool) -> None:
-    """Print the dry reads; exits with 3 when one of them did not succeed."""
-    document = document_of(result)
-    if as_json:
-        print_json(document)
-    else:
-        print_line(f"{title}: account {result.account_id} as connection {result.connection_id}.")
-        headings = {
-            "evidence_type": "evidence",
-            "read_status": "read",
-            "verdict": "verdict",
-            "error_code": "error",
-        }
-        rows = [{"evidence_type": kind, **read} for kind, read in document["reads"].items()]
-        results().print(table_of("One read of each type", headings, rows))
-    if not result.is_complete:
-        raise typer.Exit(PARTIAL)
+def remove_partition(settings: Settings, organization_id: str) -> None:
+    """Take the organization's partition from Dagster; its sensor does it later if this can't."""
+    try:
+        # Dagster takes a second to import, and most revocations are not the last.
+        import_module("thirdsentry_pipeline.automation.launch").remove_organization(
+            settings, organization_id
+        )
+    except Exception as error:  # noqa: BLE001 - the connection is revoked, whatever Dagster's state
+        messages().print(
+            f"Dagster's partition of the organization stays until the sensor organization_registry "
+            f"takes it away ({type(error).__name__})."
+        )

@@ -24,6 +24,7 @@ COMMANDS = {
     "alerts": ("alerts:app", "Show alerts; evaluate and deliver them now."),
     "assessment": ("assessments:app", "Collect evidence into assessments and approve them."),
     "audit": ("audit:app", "Show an audit log, and verify the logs."),
+    "keys": ("keys:app", "Rotate the keys that external ids are sealed with."),
     "retention": ("retention:app", "Delete what is older than the organizations keep."),
     "report": ("report:report", "Write coverage and its proof as one HTML file."),
     "export": ("export:export", "Write coverage as OSCAL Assessment Results or as CSV files."),

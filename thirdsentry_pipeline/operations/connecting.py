@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from thirdsentry_pipeline.aws.collect import collect_account
 from thirdsentry_pipeline.aws.role_session import open_role_session, probe_trust
-from thirdsentry_pipeline.domain.errors import InputError, ThirdSentryError
+from thirdsentry_pipeline.domain.errors import InputError
 from thirdsentry_pipeline.domain.evidence import EvidenceType, ReadStatus
 from thirdsentry_pipeline.domain.identifiers import (
     RoleArn,
@@ -22,18 +22,20 @@ from thirdsentry_pipeline.domain.identifiers import (
 )
 from thirdsentry_pipeline.operations.credentials import (
     SealedCredential,
-    digest,
     open_external_id,
-    seal_external_id,
+    storing_external_id,
 )
 from thirdsentry_pipeline.operations.onboarding import pending_external_id, require_organization
+from thirdsentry_pipeline.operations.ownership import (
+    refuse_connected,
+    refuse_foreign,
+    use_up_onboarded,
+)
 from thirdsentry_pipeline.warehouse import audit, connections
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from sqlalchemy import Connection as DatabaseConnection
 
     from thirdsentry_pipeline.domain.evidence import Reading
     from thirdsentry_pipeline.operations.services import Services
@@ -71,22 +73,28 @@ def connect(
     given = None if external_id is None else parse_external_id(external_id)
     require_organization(services, organization_id)
     onboarded = pending_external_id(services, organization_id)
-    secret = given or onboarded
-    if secret is None:
+    if given is not None:
+        secret = given
+    elif onboarded is not None:
+        secret = onboarded.external_id
+    else:
         message = (
             "There is no external id to use; make one with `thirdsentry onboard` or give the "
             "customer's own by --external-id-stdin."
         )
         raise InputError(message)
     with organization_scope(services.pipeline, organization_id) as database:
-        _refuse_connected(database, role)
-        _refuse_foreign(database, role, secret, keep=False)
+        refuse_connected(database, role)
+        refuse_foreign(database, role, secret, keep=False)
     reads = _prove(services, organization_id, role, secret)
     connection_id = uuid4()
-    sealed = seal_external_id(services, organization_id, connection_id, secret)
-    with organization_scope(services.pipeline, organization_id) as database:
-        _refuse_connected(database, role)
-        _refuse_foreign(database, role, secret, keep=True)
+    with storing_external_id(services, organization_id, connection_id, secret) as (
+        database,
+        sealed,
+    ):
+        refuse_connected(database, role)
+        refuse_foreign(database, role, secret, keep=True)
+        use_up_onboarded(database, secret, onboarded, is_required=given is None)
         connections.insert_connection(
             database,
             connection_id=connection_id,
@@ -95,8 +103,6 @@ def connect(
             credential_blob=sealed.blob,
             key_version=sealed.key_version,
         )
-        if secret == onboarded:
-            connections.clear_pending_external_id(database)
         audit.append(
             database,
             "connect",
@@ -136,11 +142,12 @@ def reauth(
         raise InputError(message)
     secret = given or stored_external_id(services, organization_id, identity)
     with organization_scope(services.pipeline, organization_id) as database:
-        _refuse_foreign(database, role, secret, keep=False)
+        refuse_foreign(database, role, secret, keep=False)
+    onboarded = pending_external_id(services, organization_id) if given else None
     reads = _prove(services, organization_id, role, secret)
-    sealed = seal_external_id(services, organization_id, identity, secret)
-    with organization_scope(services.pipeline, organization_id) as database:
-        _refuse_foreign(database, role, secret, keep=True)
+    with storing_external_id(services, organization_id, identity, secret) as (database, sealed):
+        refuse_foreign(database, role, secret, keep=True)
+        use_up_onboarded(database, secret, onboarded, is_required=False)
         connections.reactivate(
             database,
             identity,
@@ -157,8 +164,11 @@ def reauth(
     return ConnectResult(identity, role.account_id, "active", reads)
 
 
-def revoke(services: Services, organization_id: str, connection_id: str) -> None:
+def revoke(services: Services, organization_id: str, connection_id: str) -> bool:
     """Forget the connection's external id and stop reading; its history stays.
+
+    A run that reads it now will record nothing. Returns whether it was the organization's last
+    live connection: then its Dagster partition is to go.
 
     Raises:
         InputError: malformed input, an unknown or already revoked connection.
@@ -175,6 +185,7 @@ def revoke(services: Services, organization_id: str, connection_id: str) -> None
             connection_id=identity,
             detail={"account_id": stored.account_id},
         )
+        return not connections.list_connections(database, live_only=True)
 
 
 def stored_external_id(services: Services, organization_id: str, connection_id: UUID) -> str:
@@ -209,35 +220,6 @@ def _live_connection(services: Services, organization_id: str, identity: UUID) -
         message = f"Connection {identity} was revoked; connect the account again."
         raise InputError(message)
     return stored
-
-
-def _refuse_connected(database: DatabaseConnection, role: RoleArn) -> None:
-    for live in connections.list_connections(database, live_only=True):
-        if live.account_id == role.account_id:
-            message = (
-                f"Account {role.account_id} is connected already, as {live.connection_id}; use "
-                "`thirdsentry reauth` to change its role or external id."
-            )
-            raise ThirdSentryError(message)
-
-
-def _refuse_foreign(
-    database: DatabaseConnection, role: RoleArn, secret: str, *, keep: bool
-) -> None:
-    """Refuse what another organization uses, without saying whose; ``keep`` claims it for good."""
-    attempt = database.begin_nested()
-    refused = None
-    if not connections.claim(database, "role_arn", digest(str(role))):
-        refused = "role ARN"
-    elif not connections.claim(database, "external_id", digest(secret)):
-        refused = "external id"
-    if keep and refused is None:
-        attempt.commit()
-    else:
-        attempt.rollback()
-    if refused is not None:
-        message = f"Another organization uses this {refused}; choose another one."
-        raise ThirdSentryError(message)
 
 
 def _summary(reads: Mapping[EvidenceType, Reading]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from thirdsentry_pipeline.operations.credentials import (
     PENDING,
     SealedCredential,
     open_external_id,
-    seal_external_id,
+    storing_external_id,
 )
 from thirdsentry_pipeline.warehouse import connections, organizations
 from thirdsentry_pipeline.warehouse.scope import organization_scope
@@ -51,9 +51,8 @@ def onboard(services: Services, organization_id: str) -> Onboarding:
         )
         raise ConfigurationError(message)
     require_organization(services, organization_id)
-    external_id = pending_external_id(services, organization_id)
-    if external_id is None:
-        external_id = _make_pending(services, organization_id)
+    pending = pending_external_id(services, organization_id)
+    external_id = pending.external_id if pending else _make_pending(services, organization_id)
     return Onboarding(
         external_id=external_id,
         principal_arn=services.principal_arn,
@@ -79,19 +78,28 @@ def require_organization(services: Services, organization_id: str) -> None:
         raise InputError(message)
 
 
-def pending_external_id(services: Services, organization_id: str) -> str | None:
+@dataclass(frozen=True, slots=True)
+class PendingExternalId:
+    """The external id that waits for its connection, open and as it is stored."""
+
+    external_id: str = field(repr=False)
+    blob: bytes = field(repr=False)
+
+
+def pending_external_id(services: Services, organization_id: str) -> PendingExternalId | None:
     """The external id that waits for its connection, or ``None`` when none was made."""
     with organization_scope(services.pipeline, organization_id) as connection:
         stored = connections.get_pending_external_id(connection)
     if stored is None:
         return None
-    return open_external_id(services, organization_id, PENDING, SealedCredential(*stored))
+    opened = open_external_id(services, organization_id, PENDING, SealedCredential(*stored))
+    return PendingExternalId(opened, stored[0])
 
 
 def _make_pending(services: Services, organization_id: str) -> str:
     external_id = secrets.token_urlsafe(_EXTERNAL_ID_BYTES)
-    sealed = seal_external_id(services, organization_id, PENDING, external_id)
-    with organization_scope(services.pipeline, organization_id) as connection:
-        connections.put_pending_external_id(connection, sealed.blob, sealed.key_version)
+    with storing_external_id(services, organization_id, PENDING, external_id) as (database, sealed):
+        connections.put_pending_external_id(database, sealed.blob, sealed.key_version)
     # A second onboarding at the same moment keeps the first one's id: read what stands.
-    return pending_external_id(services, organization_id) or external_id
+    pending = pending_external_id(services, organization_id)
+    return pending.external_id if pending else external_id

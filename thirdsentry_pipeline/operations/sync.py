@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from thirdsentry_pipeline.domain.identifiers import parse_organization_id
 from thirdsentry_pipeline.operations.interruption import Interruption
 from thirdsentry_pipeline.operations.sync_connection import ConnectionReader
-from thirdsentry_pipeline.operations.sync_results import OrganizationSync
+from thirdsentry_pipeline.operations.sync_results import ConnectionSync, OrganizationSync
 from thirdsentry_pipeline.warehouse import connections
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from thirdsentry_pipeline.domain.evidence import EvidenceType
     from thirdsentry_pipeline.operations.services import Services
-    from thirdsentry_pipeline.operations.sync_results import ConnectionSync
 
 CONCURRENT_CONNECTIONS = 4
 
@@ -38,6 +37,7 @@ def sync_organization(
     types: Sequence[EvidenceType],
     dagster_run_id: str,
     *,
+    due_only: bool = False,
     on_progress: Callable[[ConnectionSync], None] | None = None,
 ) -> OrganizationSync:
     """Read ``types`` in every live connection of the organization and record what was read.
@@ -45,21 +45,31 @@ def sync_organization(
     ``day`` is the partition's UTC day and is not checked here. ``on_progress`` is called in
     this thread as each connection ends. An organization without live connections gives a
     failed sync with ``no_live_connection``.
+
+    With ``due_only`` (a schedule's run) a connection whose role was refused is left alone until
+    its next attempt is due; it counts as not read, with no run of its own.
     """
     organization_id = parse_organization_id(organization_id)
     with organization_scope(services.pipeline, organization_id) as database:
         live = connections.list_connections(database, live_only=True)
     if not live:
         return OrganizationSync.without_connections(organization_id)
+    now = services.clock()
+    waiting = [
+        one for one in live if due_only and one.next_attempt_at and one.next_attempt_at > now
+    ]
+    finished = [ConnectionSync.waiting(one) for one in waiting]
+    for outcome in finished:
+        logger.info("%s", outcome.sentence())
+    due = [one for one in live if one not in waiting]
     reader = ConnectionReader(
         services, organization_id, day, tuple(types), dagster_run_id, Interruption()
     )
     pool = ThreadPoolExecutor(
-        max_workers=min(CONCURRENT_CONNECTIONS, len(live)), thread_name_prefix="connection"
+        max_workers=min(CONCURRENT_CONNECTIONS, len(due)) or 1, thread_name_prefix="connection"
     )
-    finished: list[ConnectionSync] = []
     try:
-        for future in as_completed([pool.submit(reader.read, one) for one in live]):
+        for future in as_completed([pool.submit(reader.read, one) for one in due]):
             outcome = future.result()
             finished.append(outcome)
             logger.info("%s", outcome.sentence())

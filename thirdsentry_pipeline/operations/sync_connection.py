@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from thirdsentry_pipeline.aws.collect import collect_account
 from thirdsentry_pipeline.aws.role_session import open_role_session
@@ -20,10 +21,12 @@ from thirdsentry_pipeline.operations.credentials import SealedCredential, open_e
 from thirdsentry_pipeline.operations.interruption import Interruption
 from thirdsentry_pipeline.operations.sync_results import ConnectionSync, SyncStatus, TypeResult
 from thirdsentry_pipeline.warehouse import connections, evidence, runs
+from thirdsentry_pipeline.warehouse.database import is_deadlock
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
     from datetime import date
+    from uuid import UUID
 
     from thirdsentry_pipeline.aws.collect import CollectedAccount
     from thirdsentry_pipeline.domain.evidence import EvidenceType, Reading
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from thirdsentry_pipeline.warehouse.evidence import FingerprintedReading, RecordedReading
 
 ACCOUNT_SUBJECT = "account"
+_RECORD_ATTEMPTS = 3
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +56,9 @@ class ConnectionReader:
         run_id = uuid4()
         started = time.monotonic()
         calls = _Calls()
-        recorded_run: UUID | None = None
+        sealed: SealedCredential | None = None
         try:
             sealed = self._start(connection, run_id)
-            recorded_run = run_id
             collected = self._collect(connection, run_id, sealed, calls)
             self.interruption.check()
             evidence_results = self._record(connection, run_id, collected)
@@ -86,12 +89,12 @@ class ConnectionReader:
                 throttles=collected.throttles,
                 seconds=time.monotonic() - started,
             )
-        if recorded_run is not None:
-            self._fail(connection, run_id, code, calls.made)
+        if sealed is not None:
+            self._fail(connection, run_id, code, calls.made, sealed)
         return ConnectionSync(
             connection_id=connection.connection_id,
             account_id=connection.account_id,
-            run_id=recorded_run,
+            run_id=None if sealed is None else run_id,
             status=SyncStatus.FAILED,
             error_code=code,
             evidence={},
@@ -150,16 +153,23 @@ class ConnectionReader:
         readings = [
             self._fingerprinted(connection, collected.readings[kind]) for kind in self.types
         ]
-        with organization_scope(self.services.pipeline, self.organization_id) as database:
-            recorded = evidence.record_readings(
-                database,
-                run_id=run_id,
-                connection_id=connection.connection_id,
-                account_id=connection.account_id,
-                readings=readings,
-                api_calls=collected.api_calls,
-                throttles=collected.throttles,
-            )
+        for attempt in count(1):
+            try:
+                with organization_scope(self.services.pipeline, self.organization_id) as database:
+                    recorded = evidence.record_readings(
+                        database,
+                        run_id=run_id,
+                        connection_id=connection.connection_id,
+                        account_id=connection.account_id,
+                        readings=readings,
+                        api_calls=collected.api_calls,
+                        throttles=collected.throttles,
+                    )
+                break
+            except OperationalError as failure:
+                # What was read took many calls; the transaction that lost took a moment.
+                if attempt == _RECORD_ATTEMPTS or not is_deadlock(failure):
+                    raise
         stored = {one.evidence_type: one for one in recorded}
         return {
             one.reading.evidence_type: _result(one, stored[one.reading.evidence_type])
@@ -180,13 +190,22 @@ class ConnectionReader:
             )
         return evidence.FingerprintedReading(reading, ACCOUNT_SUBJECT, fingerprint)
 
-    def _fail(self, connection: Connection, run_id: UUID, code: ErrorCode, api_calls: int) -> None:
+    def _fail(
+        self,
+        connection: Connection,
+        run_id: UUID,
+        code: ErrorCode,
+        api_calls: int,
+        tried: SealedCredential,
+    ) -> None:
         """A transaction of its own: run status, audit row and, for a closed role, the status."""
         try:
             with organization_scope(self.services.pipeline, self.organization_id) as database:
                 runs.fail_run(database, run_id, code, api_calls)
                 if code is ErrorCode.ASSUME_ROLE_DENIED:
-                    connections.mark_needs_reauth(database, connection.connection_id)
+                    connections.mark_needs_reauth(
+                        database, connection.connection_id, tried_blob=tried.blob
+                    )
         except SQLAlchemyError as failure:
             # The run row stays `running`; the connection's next run marks it abandoned.
             logger.error(  # noqa: TRY400 - its message may hold a statement

@@ -7,12 +7,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from thirdsentry_pipeline.domain.evidence import ErrorCode, ReadStatus, Verdict
+from thirdsentry_pipeline.domain.time import iso_z
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from thirdsentry_pipeline.domain.evidence import EvidenceType
+    from thirdsentry_pipeline.warehouse.connections import Connection
 
 
 class SyncStatus(StrEnum):
@@ -47,8 +50,8 @@ class TypeResult:
 class ConnectionSync:
     """One connection's run. ``evidence`` is empty when the account was not read at all.
 
-    ``run_id`` is ``None`` only when not even the run row could be written. ``seconds`` is the
-    time from start to commit.
+    ``run_id`` is ``None`` when there is no run row: it could not be written, or the connection
+    waits for ``next_attempt_at`` (UTC). ``seconds`` is the time from start to commit.
     """
 
     connection_id: UUID
@@ -60,9 +63,28 @@ class ConnectionSync:
     api_calls: int = 0
     throttles: int = 0
     seconds: float = 0.0
+    next_attempt_at: datetime | None = None
+
+    @classmethod
+    def waiting(cls, connection: Connection) -> ConnectionSync:
+        """A connection that was left alone: its role was refused, its next attempt is not due."""
+        return cls(
+            connection_id=connection.connection_id,
+            account_id=connection.account_id,
+            run_id=None,
+            status=SyncStatus.FAILED,
+            error_code=ErrorCode.ASSUME_ROLE_DENIED,
+            evidence={},
+            next_attempt_at=connection.next_attempt_at,
+        )
 
     def sentence(self) -> str:
         """One line for a log: account, how it ended, what was not read and why."""
+        if self.next_attempt_at is not None:
+            return (
+                f"account {self.account_id} not tried before {iso_z(self.next_attempt_at)}: its "
+                "role did not open; `thirdsentry reauth` tries at once"
+            )
         unread = ", ".join(
             f"{kind} {result.error_code}"
             for kind, result in self.evidence.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from thirdsentry_pipeline.domain.errors import InputError, RunFailedError
@@ -160,17 +160,24 @@ def _change_live(c: DatabaseConnection, connection_id: UUID, **values: object) -
         raise InputError(message)
 
 
-def mark_needs_reauth(c: DatabaseConnection, connection_id: UUID) -> None:
+def mark_needs_reauth(
+    c: DatabaseConnection, connection_id: UUID, *, tried_blob: bytes | None = None
+) -> None:
     """Note that the role did not open, and wait twice as long before each next attempt.
 
-    A connection that was revoked meanwhile stays as it is.
+    A connection that was revoked meanwhile stays as it is, and so does one whose credential is
+    no longer ``tried_blob``: its new one was not tried.
     """
     days = func.least(func.power(2, connections.c.failed_attempts), _LONGEST_WAIT_DAYS)
     # An hour less, so that the jitter of a daily schedule does not cost another day.
     seconds = (days * 24 - 1) * 3600
     c.execute(
         update(connections)
-        .where(connections.c.connection_id == connection_id, connections.c.deleted_at.is_(None))
+        .where(
+            connections.c.connection_id == connection_id,
+            connections.c.deleted_at.is_(None),
+            true() if tried_blob is None else connections.c.credential_blob == tried_blob,
+        )
         .values(
             status="needs_reauth",
             failed_attempts=connections.c.failed_attempts + 1,
@@ -204,15 +211,13 @@ def reactivate(
     )
 
 
-def replace_credential(
-    c: DatabaseConnection, connection_id: UUID, *, credential_blob: bytes, key_version: int
-) -> None:
-    """Store the same secret sealed again (key rotation); the status stays.
+def mark_open(c: DatabaseConnection, connection_id: UUID) -> None:
+    """Note that the role opened again, with what is stored, and end the waiting.
 
     Raises:
         InputError: the connection is unknown or revoked.
     """
-    _change_live(c, connection_id, credential_blob=credential_blob, key_version=key_version)
+    _change_live(c, connection_id, status="active", failed_attempts=0, next_attempt_at=None)
 
 
 def revoke_connection(c: DatabaseConnection, connection_id: UUID) -> None:

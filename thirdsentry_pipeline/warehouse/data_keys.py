@@ -31,6 +31,12 @@ def data_key(c: DatabaseConnection, version: int) -> bytes | None:
     return None if wrapped is None else bytes(wrapped)
 
 
+def wrapping_key_ids(c: DatabaseConnection) -> dict[int, str]:
+    """The KMS key that wrapped each version."""
+    rows = c.execute(select(_keys.key_version, _keys.kms_key_id))
+    return {row.key_version: row.kms_key_id for row in rows}
+
+
 def insert_data_key(
     c: DatabaseConnection, *, version: int, kms_key_id: str, wrapped_key: bytes
 ) -> bool:

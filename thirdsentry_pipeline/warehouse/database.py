@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import Engine, NullPool, QueuePool, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 
@@ -89,6 +90,11 @@ def _forget_session(connection: Any, _record: Any, state: Any) -> None:
     connection.autocommit = True
     connection.execute(_FORGET, prepare=False)
     connection.autocommit = autocommit
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Whether Postgres gave this transaction up so that another could go on."""
+    return isinstance(error.orig, DeadlockDetected)
 
 
 def assert_safe_login(engine: Engine) -> None:

@@ -12,7 +12,7 @@ from thirdsentry_pipeline.domain.errors import RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType, Reading, ReadStatus
 from thirdsentry_pipeline.domain.fingerprint import SCHEMA_VERSION, Fingerprint
 from thirdsentry_pipeline.warehouse import audit, tables
-from thirdsentry_pipeline.warehouse.connections import lock_connection
+from thirdsentry_pipeline.warehouse.connections import lock_connection, mark_open
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,8 @@ def record_readings(
 ) -> list[RecordedReading]:
     """End the run: evidence, observations, state, run status and audit row, all or nothing.
 
-    ``readings`` has one entry per evidence type; the answer keeps its order.
+    ``readings`` has one entry per evidence type; the answer keeps its order. A connection that
+    waited for ``reauth`` is active again: its role did open.
 
     Raises:
         RunFailedError: ``revoked_during_run`` when the connection was revoked meanwhile,
@@ -104,6 +105,9 @@ def record_readings(
             f"Connection {connection_id} is of account {connection.account_id}, "
             f"not {account_id}; nothing was recorded.",
         )
+    reopened = connection.status == "needs_reauth"
+    if reopened:
+        mark_open(c, connection_id)
     status = _status(readings)
     _end_run(
         c,
@@ -144,6 +148,7 @@ def record_readings(
             "reads": {one.reading.evidence_type: one.reading.read_status for one in readings},
             "new_evidence": len(new),
             "api_calls": api_calls,
+            **({"reactivated": True} if reopened else {}),
         },
     )
     return recorded

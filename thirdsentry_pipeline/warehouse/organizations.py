@@ -31,6 +31,14 @@ def add_organization(c: DatabaseConnection, organization_id: str, name: str) -> 
     c.execute(insert(tables.organizations).values(organization_id=organization_id, name=name))
 
 
+def lock_organization(c: DatabaseConnection) -> None:
+    """Hold the organization until the transaction ends: its secrets change one at a time.
+
+    Rows that merely refer to the organization don't wait. Locked before its connections.
+    """
+    c.execute(select(tables.organizations.c.organization_id).with_for_update(key_share=True))
+
+
 def get_organization(c: DatabaseConnection) -> Organization | None:
     """The organization whose scope ``c`` is in, if it was ever added."""
     row = c.execute(select(tables.organizations)).one_or_none()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import text
 
@@ -45,11 +45,14 @@ def organization_scope(engine: Engine, organization_id: str) -> Iterator[Connect
         yield connection
 
 
-def live_organization_ids(scheduler: Engine, *, connected_only: bool = False) -> list[str]:
+def live_organization_ids(
+    scheduler: Engine, wanted: Literal["all", "partitioned", "due"] = "all"
+) -> list[str]:
     """Ids of the organizations that are not deleted, sorted.
 
-    ``connected_only`` leaves out those without a live connection: there is nothing to sync.
+    ``partitioned`` leaves out those whose last connection was revoked; ``due`` keeps those with
+    a live connection that does not wait for its next attempt: the others have nothing to sync.
     """
     with scheduler.begin() as connection:
-        query = text("select warehouse.live_organization_ids(:connected_only)")
-        return list(connection.scalars(query, {"connected_only": connected_only}))
+        query = text("select warehouse.live_organization_ids(:wanted)")
+        return list(connection.scalars(query, {"wanted": wanted}))

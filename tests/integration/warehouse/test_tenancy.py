@@ -222,7 +222,8 @@ def test_the_scheduler_lists_ids_and_reads_nothing(
     assert live_organization_ids(scheduler) == [tenant.organization_id, other.organization_id]
     with other.scope() as c:
         connections.revoke_connection(c, other.connection_id)
-    assert live_organization_ids(scheduler, connected_only=True) == [tenant.organization_id]
+    for wanted in ("partitioned", "due"):
+        assert live_organization_ids(scheduler, wanted) == [tenant.organization_id]
     assert live_organization_ids(scheduler) == [tenant.organization_id, other.organization_id]
     with tenant.scope() as c:
         c.execute(text("update warehouse.organizations set deleted_at = now()"))

@@ -61,8 +61,9 @@ begin
 end
 $$;
 
--- The only way to a list of organizations. With connected_only, those with a live connection.
-create function warehouse.live_organization_ids(connected_only boolean default false)
+-- The only way to a list of organizations. 'partitioned' leaves out those whose last connection was
+-- revoked; 'due' gives those with a live connection that does not wait after refusals.
+create function warehouse.live_organization_ids(wanted text default 'all')
 returns setof text
 language sql stable security definer
 set search_path = warehouse, pg_catalog, pg_temp
@@ -70,13 +71,21 @@ as $$
   select o.organization_id
   from organizations as o
   where o.deleted_at is null
-    and (
-      not connected_only
-      or exists (
+    and case wanted
+      when 'all' then true
+      when 'partitioned' then exists (
         select from connections as c
         where c.organization_id = o.organization_id and c.deleted_at is null
+      ) or not exists (
+        select from connections as c where c.organization_id = o.organization_id
       )
-    )
+      when 'due' then exists (
+        select from connections as c
+        where c.organization_id = o.organization_id and c.deleted_at is null
+          and (c.next_attempt_at is null or c.next_attempt_at <= clock_timestamp())
+      )
+      else false
+    end
   order by o.organization_id
 $$;
 
@@ -108,5 +117,5 @@ $$;
 
 grant execute on function warehouse.require_organization() to
   ts_pipeline, ts_retention, ts_bi_admin;
-grant execute on function warehouse.live_organization_ids(boolean) to ts_scheduler;
+grant execute on function warehouse.live_organization_ids(text) to ts_scheduler;
 grant execute on function warehouse.claim_identity(text, text) to ts_pipeline;
