@@ -58,6 +58,7 @@ class PlatformAws:
 
     def new_transport(self) -> Transport:
         """A transport of its own for one account session."""
+        quiet_loggers()  # again: a level may have been set since
         return Transport(
             endpoint_url=self._endpoint_url,
             ca_bundle=self._session.get_config_variable("ca_bundle"),
@@ -155,7 +156,14 @@ def _models() -> Loader:
 
 
 def quiet_loggers() -> None:
-    """At DEBUG these libraries write signed headers and answers, credentials included."""
+    """At DEBUG these libraries write signed headers and answers, credentials included.
+
+    A level set on ``botocore.endpoint`` counts more than one on ``botocore``, so every logger
+    below the three is held as well.
+    """
     for name in ("boto3", "botocore", "urllib3"):
-        logger = logging.getLogger(name)
-        logger.setLevel(max(logger.level, logging.INFO))
+        logging.getLogger(name).setLevel(max(logging.getLogger(name).level, logging.INFO))
+    for name, logger in tuple(logging.root.manager.loggerDict.items()):
+        below = name.startswith(("boto3.", "botocore.", "urllib3."))
+        if below and isinstance(logger, logging.Logger) and 0 < logger.level < logging.INFO:
+            logger.setLevel(logging.INFO)

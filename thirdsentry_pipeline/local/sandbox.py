@@ -33,7 +33,8 @@ Admin API, JSON in and out, for what AWS has no API for (``A`` = account id):
                                                  clears all (or ``/faults/<fault_id>``)
 ``GET /_sandbox/calls?account_id=A&action=X``    recorded calls; any field filters;
                                                  ``DELETE`` forgets them
-``GET /_sandbox/sessions``                       assumed roles with their session policies
+``GET /_sandbox/sessions``                       assumed roles with their session policies;
+                                                 ``?secrets`` adds what they sign with
 ``POST /_sandbox/expire-sessions``               ``account_id``, or every account
 ================================================ ==========================================
 

@@ -106,10 +106,11 @@ class AdminApi:
         self._state.calls.clear()
         return {"calls": 0}
 
-    def _list_sessions(self, _body: Any, _request: Request, _one: str | None) -> Any:
+    def _list_sessions(self, _body: Any, request: Request, _one: str | None) -> Any:
         shown = []
+        hidden = set() if "secrets" in request.args else {"token", "secret"}
         for session in self._state.sessions.values():
-            fields = {k: v for k, v in asdict(session).items() if k not in {"token", "secret"}}
+            fields = {k: v for k, v in asdict(session).items() if k not in hidden}
             shown.append({**fields, "arn": session.arn, "expires_at": str(session.expires_at)})
         return {"sessions": shown}
 

@@ -158,9 +158,13 @@ class SandboxAdmin:
         """End the assumed roles' sessions now."""
         self._request("POST", "expire-sessions", {"account_id": account_id})
 
-    def sessions(self) -> list[dict[str, Any]]:
-        """Assumed roles, oldest first, with their inline session policies."""
-        return list(self._request("GET", "sessions")["sessions"])
+    def sessions(self, *, secrets: bool = False) -> list[dict[str, Any]]:
+        """Assumed roles, oldest first, with their inline session policies.
+
+        With ``secrets`` also what they sign with, for a test that searches where it went.
+        """
+        path = "sessions?secrets" if secrets else "sessions"
+        return list(self._request("GET", path)["sessions"])
 
     def calls(self, **wanted: str) -> list[dict[str, Any]]:
         """Recorded calls, oldest first; ``wanted`` filters by field.
