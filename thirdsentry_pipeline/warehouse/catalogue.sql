@@ -85,5 +85,5 @@ where rolname like 'ts\_%' and rolname <> 'ts_backup'
 union all
 select format('membership: %s in %s', m.member::regrole, m.roleid::regrole)
 from pg_catalog.pg_auth_members as m
-where m.member::regrole::text like 'ts\_%'
+where m.member::regrole::text like 'ts\_%' and m.roleid::regrole::text like 'ts\_%'
 order by 1
