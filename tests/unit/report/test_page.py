@@ -230,3 +230,14 @@ def test_same_snapshot_gives_the_same_page():
     assert render(build_report(states.of_every_kind())) == render(
         build_report(states.of_every_kind())
     )
+
+
+def test_bar_of_a_framework_tells_its_counts_to_those_who_do_not_see_it(full):
+    bars = [one.attributes["aria-label"] for one in full.with_class("bar")]
+    assert bars[0] == "1 passing, 2 pending, 1 stale, 4 failing, of 8 controls"
+    assert len(bars) == 5
+
+
+def test_framework_shows_both_shares_beside_its_bar(full):
+    shares = [" ".join(one.text.split()) for one in full.with_class("shares")]
+    assert shares[0] == "12.5% passing, 25.0% covered"
