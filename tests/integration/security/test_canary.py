@@ -129,7 +129,7 @@ def journey() -> Iterator[Journey]:
 
 
 def travel(operator: Operator, admin: SandboxAdmin, secrets: dict[str, bytes]) -> Journey:
-    """Connect, sync, sync in vain, reauth, revoke; then look everywhere."""
+    """Connect, rotate, sync, sync in vain, reauth, revoke; then look everywhere."""
     url = operator.thirdsentry("db", "url", "--role", "admin", keep_output=False).strip()
     in_organization = ("--organization", ORGANIZATION)
     operator.thirdsentry("organization", "add", "--id", ORGANIZATION, "--name", "Acme")
@@ -141,7 +141,9 @@ def travel(operator: Operator, admin: SandboxAdmin, secrets: dict[str, bytes]) -
         stdin=f"{first}\n",
     )  # fmt: skip
     connection = ("--connection", json.loads(connected)["connection_id"])
-    secrets["data key"] = data_key(url, operator.environment)
+    secrets["first data key"] = data_key(url, operator.environment, 1)
+    operator.thirdsentry("keys", "rotate", *in_organization)
+    secrets["second data key"] = data_key(url, operator.environment, 2)
     granted = operator.thirdsentry(
         "bi", "grant", *in_organization, "--login", "bi_canary", "--json", keep_output=False
     )
@@ -177,11 +179,12 @@ def trust(admin: SandboxAdmin, operator: Operator, external_id: str) -> None:
     admin.create_role(ACCOUNT, ROLE_NAME, trusted, permission_policy())
 
 
-def data_key(admin_url: str, environment: dict[str, str]) -> bytes:
-    """The organization's data key in the clear, as KMS unwraps it."""
+def data_key(admin_url: str, environment: dict[str, str], version: int) -> bytes:
+    """A version of the organization's data key in the clear, as KMS unwraps it."""
     with psycopg.connect(admin_url) as connection:
         (wrapped,) = connection.execute(
-            "select wrapped_key from warehouse.organization_data_keys"
+            "select wrapped_key from warehouse.organization_data_keys where key_version = %s",
+            (version,),
         ).fetchone() or (b"",)
     with pytest.MonkeyPatch.context() as patch:
         for name in sorted(environment):
@@ -190,7 +193,7 @@ def data_key(admin_url: str, environment: dict[str, str]) -> bytes:
         settings = Settings.from_environment(environment)
         platform = PlatformAws(endpoint_url=settings.aws_endpoint_url, region="us-east-1")
         keys = TenantKeys(platform.client("kms"), environment["THIRDSENTRY_KMS_KEY_ID"])
-        return keys.unwrap(ORGANIZATION, 1, wrapped)
+        return keys.unwrap(ORGANIZATION, version, wrapped)
 
 
 def plant(operator: Operator, admin_url: str) -> Path:
