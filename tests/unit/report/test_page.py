@@ -179,7 +179,7 @@ def test_altered_evidence_and_a_broken_log_are_said_where_they_are_listed():
     audit = replace(whole.audit, broken_seq=7, problem="the row is missing")
     changed = replace(whole, evidence=(altered, unkept, *whole.evidence[2:]), audit=audit)
     told = Page(render(build_report(changed))).words
-    assert "the fingerprint does not match" in told
+    assert "The fingerprint does not match" in told
     assert "11 of 12 fingerprints matched" in told
     assert "The hash chain is broken at row 7: the row is missing." in told
     assert "its run is no longer kept" in told
