@@ -119,6 +119,7 @@ def test_command_evaluates_delivers_and_lists(lab, thirdsentry, receiver, monkey
 
 
 def test_command_exits_1_when_a_sink_fails_and_says_which(lab, thirdsentry, receiver, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("THIRDSENTRY_ALERT_WEBHOOK_URL", receiver.url)
     receiver.status = 502
     tenant, _ = lab.stale()

@@ -205,6 +205,7 @@ def test_no_unique_key_tells_what_another_organization_has(town: Town) -> None:
             " values ('<victims_assessment>', 't', 'a')"
         ),
         "insert into warehouse.alerts (kind, episode_key) values ('stale', 'of <victims_name>')",
+        "rollback",  # the town is shared: what the attacker wrote must not stay
         "select 'all of them were free'",
     ]
     seen = judge(town, harmless("pipeline", *fresh, gives=[("all of them were free",)]))

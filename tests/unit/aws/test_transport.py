@@ -1,5 +1,6 @@
 """Clients against servers that misbehave, over real sockets on loopback."""
 
+import re
 import socket
 import threading
 import time
@@ -24,6 +25,18 @@ def whole(body, status=b"HTTP/1.1 200 OK\r\n"):
     return status + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
+def request_on(connection):
+    """The whole request: closing a socket with bytes unread resets it, and the client retries."""
+    request = b""
+    while piece := connection.recv(65536):
+        request += piece
+        head, end, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: *(\d+)", head)
+        if end and len(body) >= int(length[1] if length else 0):
+            break
+    return request
+
+
 @contextmanager
 def server(*scripts):
     """Serves each connection by the next script (bytes to send, or a function); the last repeats."""
@@ -38,7 +51,7 @@ def server(*scripts):
             except OSError:
                 return
             with connection:
-                seen.append(connection.recv(65536))
+                seen.append(request_on(connection))
                 script = scripts[min(len(seen), len(scripts)) - 1]
                 if callable(script):
                     script(connection, stop)
