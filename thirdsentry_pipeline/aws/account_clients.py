@@ -41,7 +41,10 @@ class AccountClients:
         self._emitter = HierarchicalEmitter()
         _register_handlers(self._emitter)
         self._loader = loader
-        self._endpoints = EndpointResolver(loader.load_data("endpoints"))
+        endpoints, path = loader.load_data_with_path("endpoints")
+        self._endpoints = EndpointResolver(
+            endpoints, uses_builtin_data=loader.is_builtin_path(path)
+        )
         self._creators: dict[str, _SharingCreator] = {}
 
     def create(

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from thirdsentry_pipeline.aws.errors import DeadlinePassedError
+from thirdsentry_pipeline.aws.regional import RegionalCalls
 
 if TYPE_CHECKING:
     from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
@@ -33,7 +34,7 @@ class AccountSession:
         self._credentials: SessionCredentials | None = credentials
         self._transport = transport
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[str, RegionalCalls] = {}
 
     @property
     def calls(self) -> CallCounter:
@@ -50,7 +51,7 @@ class AccountSession:
         self._transport.stop_after(seconds)
 
     def client(self, service: str, region: str) -> Any:
-        """The session's client for a service in a region, made once.
+        """The session's client for a service, calling ``region``.
 
         Raises:
             DeadlinePassedError: the session is closed.
@@ -59,11 +60,12 @@ class AccountSession:
             if self._credentials is None:
                 message = "the session is closed"
                 raise DeadlinePassedError(message)
-            if (service, region) not in self._clients:
-                self._clients[service, region] = self._platform.client(
-                    service, region, self._credentials, transport=self._transport
+            if service not in self._clients:
+                client = self._platform.client(
+                    service, self.default_region, self._credentials, transport=self._transport
                 )
-            return self._clients[service, region]
+                self._clients[service] = RegionalCalls(client)
+            return self._clients[service].of(region)
 
     def close(self) -> None:
         """Forget the credentials and close every connection."""

@@ -82,6 +82,7 @@ class CannedAws:
 
         def send(request, event_name, **_):
             action = ".".join(event_name.split(".")[1:3])
+            region = signed_region(request)
             self.requests.append((action, region, request))
             queue = self._answers.get((action, region)) or self._answers[action, None]
             status, body = queue.popleft() if len(queue) > 1 else queue[0]
@@ -101,6 +102,11 @@ class CannedAws:
         """An open session in the account whose answers these are."""
         credentials = SessionCredentials("AKIDEXAMPLE", "example", "token")
         return AccountSession(self, role, credentials, self.new_transport())
+
+
+def signed_region(request):
+    """The region a request is signed for."""
+    return request.headers["Authorization"].split(b"/")[2].decode()
 
 
 def xml(operation, inner):

@@ -1,13 +1,20 @@
 """Clients of account sessions send exactly what botocore's own would, each as its own account."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from urllib.parse import urlsplit
+
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials
+from botocore.exceptions import InvalidRegionError
 from botocore.loaders import create_loader
 
+from tests.unit.aws.canned import signed_region
 from thirdsentry_pipeline.aws.account_clients import SERVICES, AccountClients
+from thirdsentry_pipeline.aws.regional import RegionalCalls
 
 REGION = "eu-west-1"
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4})
@@ -39,8 +46,8 @@ def clients():
     return AccountClients(create_loader(None))
 
 
-def sent(client, method, parameters):
-    """What one call puts on the wire."""
+def sent(client, method, parameters, lent=None):
+    """What one call puts on the wire; ``lent`` is the client in another region."""
     requests = []
 
     def keep(request, **_):
@@ -49,7 +56,7 @@ def sent(client, method, parameters):
 
     client.meta.events.register("before-send", keep)
     with pytest.raises(Exception):  # noqa: B017, PT011 - the empty answer is of no interest
-        getattr(client, method)(**parameters)
+        getattr(lent or client, method)(**parameters)
     (request,) = requests[:1]
     return request
 
@@ -84,6 +91,66 @@ def test_a_call_is_the_one_botocores_own_client_sends(clients, service, method, 
     assert (
         signed_as(actual).split(b"Credential=")[1] == signed_as(expected).split(b"Credential=")[1]
     )
+
+
+@pytest.mark.parametrize(
+    ("home", "region"),
+    [
+        ("us-east-1", "eu-central-1"),
+        ("us-east-1", "us-east-1"),
+        ("us-gov-west-1", "us-gov-east-1"),
+        ("cn-north-1", "cn-northwest-1"),
+    ],
+)
+@pytest.mark.parametrize("call", [one for one in CALLS if one[0] in {"cloudtrail", "guardduty"}])
+def test_a_call_lent_to_another_region_is_the_one_of_a_client_there(clients, home, region, call):
+    service, method, parameters = call
+    there = clients.create(service, region, credentials("one"), CONFIG, None)
+    lent = clients.create(service, home, credentials("one"), CONFIG, None)
+    calls = RegionalCalls(lent)
+    expected = sent(there, method, parameters)
+    actual = sent(lent, method, parameters, calls.of(region))
+    assert told(actual) == told(expected)
+    assert signed_as(actual) == signed_as(expected)
+
+
+def test_a_lent_client_is_home_again_after_the_call_and_in_other_threads(clients):
+    client = clients.create("guardduty", "us-east-1", credentials("one"), CONFIG, None)
+    calls = RegionalCalls(client)
+    regions = ["eu-west-1", "ap-south-1", "us-east-1", "sa-east-1"]
+    seen = {region: [] for region in regions}
+    barrier = Barrier(len(regions))
+
+    def keep(request, **_):
+        asked = request.headers["X-Amz-Asked"].decode()
+        seen[asked].append((urlsplit(request.url).hostname, signed_region(request)))
+        barrier.wait(timeout=10)
+        return AWSResponse(request.url, 400, {}, None)
+
+    def ask(region):
+        for _ in range(5):
+            with pytest.raises(Exception):  # noqa: B017, PT011 - the empty answer does not matter
+                calls.of(region).get_detector(DetectorId=region)
+
+    client.meta.events.register(
+        "before-call",
+        lambda params, **_: params["headers"].update(
+            {"X-Amz-Asked": params["url_path"].rpartition("/")[2]}
+        ),
+    )
+    client.meta.events.register("before-send", keep)
+    with ThreadPoolExecutor(len(regions)) as pool:
+        list(pool.map(ask, regions))
+    assert seen == {
+        region: [(f"guardduty.{region}.amazonaws.com", region)] * 5 for region in regions
+    }
+    assert calls.of("us-east-1") is client
+
+
+def test_a_region_that_is_no_host_name_is_refused(clients):
+    calls = RegionalCalls(clients.create("iam", REGION, credentials("one"), CONFIG, None))
+    with pytest.raises(InvalidRegionError):
+        calls.of("eu-west-1.evil.example/")
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))

@@ -22,7 +22,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 def whole(body, status=b"HTTP/1.1 200 OK\r\n"):
-    return status + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    return status + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 def request_on(connection):
