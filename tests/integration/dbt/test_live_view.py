@@ -12,6 +12,7 @@ import pytest
 from tests.integration.dbt.coverage_rows import hours_ago
 from tests.integration.dbt.test_coverage_schema import MARTS
 from thirdsentry_pipeline.domain.evidence import EvidenceType
+from thirdsentry_pipeline.warehouse.migrate import upgrade
 
 pytestmark = pytest.mark.integration
 
@@ -87,6 +88,29 @@ def test_reader_sees_no_error_and_no_empty_mart(
         coverage_project.succeed(*arguments)
     assert troubles == []
     assert min(reads[mart] for mart in MARTS) > 10
+
+
+def test_reader_notices_no_migration(coverage_project, tenant_with_rows_everywhere, admin):
+    """The upgrade itself, and a revision of the kind to come: a column and an index more."""
+    organization_id = tenant_with_rows_everywhere.organization_id
+    database = coverage_project.database
+    with polling(database.pipeline_url, organization_id, list(MARTS)) as (reads, troubles):
+        while min(reads[mart] for mart in MARTS) < 2:
+            assert troubles == []
+        upgrade(database.admin_url)
+        try:
+            for table in ("connections", "evidence", "evidence_observations", "evidence_state"):
+                with admin.transaction():
+                    admin.execute("set local lock_timeout = '10s'")
+                    admin.execute(f"alter table warehouse.{table} add column later integer")
+                    admin.execute(f"create index {table}_later on warehouse.{table} (later)")
+            before = min(reads[mart] for mart in MARTS)
+            while min(reads[mart] for mart in MARTS) < before + 2:
+                assert troubles == []
+        finally:
+            for table in ("connections", "evidence", "evidence_observations", "evidence_state"):
+                admin.execute(f"alter table warehouse.{table} drop column if exists later")
+    assert troubles == []
 
 
 def test_repeatable_reader_keeps_its_seed_rows(coverage_project, tenant):
