@@ -12,6 +12,7 @@ from thirdsentry_pipeline.cli.marts import (
     FRAMEWORKS,
     FRESHNESS,
     HEALTH,
+    REVOKED_EVIDENCE,
     Row,
     control_rows,
     known_frameworks,
@@ -110,11 +111,12 @@ def evidence(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show each evidence type's freshness and verdict per account."""
+    """Show each evidence type's freshness per account, and the history of revoked connections."""
     organization_id = parse_organization_id(organization)
     kind = None if evidence_type is None else parse_evidence_type(evidence_type).value
     with marts_of(organization_id) as (connection, name):
         rows = rows_of(connection, FRESHNESS, evidence_type=kind)
+        rows += rows_of(connection, REVOKED_EVIDENCE, evidence_type=kind)
     show_rows(
         rows,
         {

@@ -21,6 +21,22 @@ FRESHNESS = text("""
     where cast(:evidence_type as text) is null or evidence_type = :evidence_type
     order by account_id, connection_id, evidence_type
 """)
+# The mart counts what lives; what a revoked connection proved stays readable here.
+REVOKED_EVIDENCE = text("""
+    select state.organization_id, state.connection_id, connection.account_id,
+           connection.connector, state.evidence_type, 'revoked' as evidence_status,
+           false as is_fresh, state.last_ok_at, cast(null as timestamptz) as stale_at,
+           round(extract(epoch from clock_timestamp() - state.last_ok_at) / 3600, 2) as age_hours,
+           state.last_attempt_at, state.last_attempt_status, state.last_error_code,
+           state.fingerprint
+    from warehouse.evidence_state state
+    join warehouse.connections connection
+      on connection.organization_id = state.organization_id
+     and connection.connection_id = state.connection_id
+    where connection.deleted_at is not null
+      and (cast(:evidence_type as text) is null or state.evidence_type = :evidence_type)
+    order by connection.account_id, state.connection_id, state.evidence_type
+""")
 CONTROLS = text("""
     select control.organization_id, control.framework, control.framework_version,
            control.control_id, control.control_title, control.control_status, control.is_covered,

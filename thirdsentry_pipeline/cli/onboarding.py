@@ -65,16 +65,20 @@ def document_of(made: Onboarding, policy: PolicyChoice) -> dict[str, Any]:
         "permission_policy": permissions_of(made, policy),
         "quick_create_url": made.quick_create_url,
         "policy": policy.value,
+        "managed_policy_arns": list(managed_arns_of(made, policy)),
         "warning": policy.warning,
     }
 
 
 def permissions_of(made: Onboarding, policy: PolicyChoice) -> dict[str, Any]:
     """The policy document to attach, or the AWS-managed policies that stand for it."""
-    if policy.managed_policies:
-        partition = made.principal_arn.split(":")[1]
-        return {"ManagedPolicyArns": list(managed_policy_arns(policy, partition))}
-    return made.permission_policy
+    arns = managed_arns_of(made, policy)
+    return {"ManagedPolicyArns": list(arns)} if arns else made.permission_policy
+
+
+def managed_arns_of(made: Onboarding, policy: PolicyChoice) -> tuple[str, ...]:
+    """The AWS-managed policies of the choice, in the partition of the trusted principal."""
+    return managed_policy_arns(policy, made.principal_arn.split(":")[1])
 
 
 def text_of(made: Onboarding, policy: PolicyChoice, organization_id: str) -> str:
@@ -94,7 +98,9 @@ def text_of(made: Onboarding, policy: PolicyChoice, organization_id: str) -> str
             f"2. Give it these permissions ({policy.value}):",
             json.dumps(permissions_of(made, policy), indent=2),
             "",
-            "   Or open this link, which does both:",
+            "   Or open this link to the console's form, filled in. A link can't hold a policy, so",
+            "   it attaches the AWS-managed SecurityAudit; for exactly the permissions above use",
+            "   --format cloudformation or --format terraform.",
             f"   {made.quick_create_url}",
             "",
             "3. Then connect it:",
