@@ -21,7 +21,7 @@ from botocore.exceptions import (
 )
 from botocore.loaders import Loader, create_loader
 
-from thirdsentry_pipeline.aws.account_clients import AccountClients
+from thirdsentry_pipeline.aws.account_clients import SERVICES, AccountClients
 from thirdsentry_pipeline.aws.transport import CONNECT_SECONDS, READ_SECONDS, Transport
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 
@@ -101,13 +101,9 @@ class PlatformAws:
         credentials: SessionCredentials | None,
         transport: Transport,
     ) -> Any:
-        if credentials is not None and region is not None:
-            own = Credentials(
-                credentials.access_key_id,
-                credentials.secret_access_key,
-                credentials.session_token,
-                method="explicit",
-            )
+        of_account = credentials is not None or transport is not self._transport
+        if of_account and region is not None and (credentials or service in SERVICES):
+            own = self._session.get_credentials() if credentials is None else _bound(credentials)
             client = self._accounts.create(service, region, own, _CONFIG, self._endpoint_url)
         else:
             client = self._create_own(service, region)
@@ -122,6 +118,15 @@ class PlatformAws:
         except NoRegionError:
             message = "No AWS region is configured for the platform; set AWS_DEFAULT_REGION."
             raise ConfigurationError(message) from None
+
+
+def _bound(credentials: SessionCredentials) -> Credentials:
+    return Credentials(
+        credentials.access_key_id,
+        credentials.secret_access_key,
+        credentials.session_token,
+        method="explicit",
+    )
 
 
 def credentials_missing() -> ConfigurationError:

@@ -1,0 +1,92 @@
+"""Bulk loads: every fact once, through every policy and check, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from tests.integration.warehouse.conftest import ACCOUNT, Tenant, ok
+from thirdsentry_pipeline.domain.evidence import EvidenceType, Verdict
+from thirdsentry_pipeline.domain.fingerprint import Fingerprint
+from thirdsentry_pipeline.warehouse.bulk import Fact, load_evidence
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+pytestmark = pytest.mark.integration
+COUNT = "select count(*) from warehouse.evidence"
+
+
+def fact(tenant: Tenant, run_id: UUID, number: int) -> Fact:
+    payload = {"number": number, "text": 'tab\t, newline\n, backslash \\N, quote " and é'}
+    canonical = json.dumps(payload, sort_keys=True).encode()
+    return Fact(
+        connection_id=tenant.connection_id,
+        account_id=ACCOUNT,
+        evidence_type=EvidenceType.PASSWORD_POLICY,
+        subject="account",
+        verdict=Verdict.PASS,
+        payload=payload,
+        fingerprint=Fingerprint("fp1:" + hashlib.sha256(canonical).hexdigest(), canonical),
+        schema_version=1,
+        first_run_id=run_id,
+    )
+
+
+def load(tenant: Tenant, facts: list[Fact]) -> int:
+    with tenant.scope() as c:
+        return load_evidence(c, facts)
+
+
+def test_a_load_stores_each_fact_once_and_a_second_one_nothing(tenant: Tenant) -> None:
+    run_id = tenant.start()
+    facts = [fact(tenant, run_id, number) for number in range(200)]
+    assert load(tenant, facts + facts[:50]) == 200
+    assert load(tenant, facts) == 0
+    stored = tenant.rows("select payload, payload_canonical from warehouse.evidence")
+    assert sorted(row.payload["number"] for row in stored) == list(range(200))
+    assert {row.payload_canonical for row in stored} == {
+        one.fingerprint.canonical.decode() for one in facts
+    }
+
+
+def test_a_load_adds_what_is_new_to_what_a_run_brought(tenant: Tenant) -> None:
+    tenant.sync(ok(EvidenceType.ROOT_MFA))
+    run_id = tenant.start()
+    assert load(tenant, [fact(tenant, run_id, number) for number in range(3)]) == 3
+    assert load(tenant, [fact(tenant, run_id, number) for number in range(5)]) == 2
+    assert tenant.rows(COUNT)[0][0] == 6
+
+
+def test_two_loads_fit_into_one_transaction(tenant: Tenant) -> None:
+    run_id = tenant.start()
+    with tenant.scope() as c:
+        assert load_evidence(c, [fact(tenant, run_id, 1)]) == 1
+        assert load_evidence(c, [fact(tenant, run_id, 1), fact(tenant, run_id, 2)]) == 1
+
+
+def test_one_bad_row_leaves_nothing(tenant: Tenant) -> None:
+    run_id = tenant.start()
+    facts = [fact(tenant, run_id, number) for number in range(10)]
+    forged = replace(facts[3], fingerprint=Fingerprint("fp1:" + "0" * 64, b"{}"))
+    with pytest.raises(IntegrityError):
+        load(tenant, [*facts[:3], forged, *facts[4:]])
+    assert tenant.rows(COUNT)[0][0] == 0
+
+
+def test_a_fact_of_another_organizations_run_or_account_is_refused(
+    tenant: Tenant, other_tenant: Tenant
+) -> None:
+    foreign = other_tenant.start()
+    with pytest.raises(IntegrityError):
+        load(tenant, [replace(fact(tenant, foreign, 1), connection_id=other_tenant.connection_id)])
+    own = tenant.start()
+    with pytest.raises(IntegrityError):
+        load(tenant, [replace(fact(tenant, own, 1), account_id="999999999999")])
+    assert load(tenant, [fact(tenant, own, 1)]) == 1
+    assert other_tenant.rows(COUNT)[0][0] == 0
