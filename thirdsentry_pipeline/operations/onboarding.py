@@ -19,6 +19,8 @@ from thirdsentry_pipeline.warehouse import connections, organizations
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from thirdsentry_pipeline.operations.services import Services
 
 _EXTERNAL_ID_BYTES = 32
@@ -80,20 +82,22 @@ def require_organization(services: Services, organization_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PendingExternalId:
-    """The external id that waits for its connection, open and as it is stored."""
+    """The external id that waits for its connection, and when it was made (UTC)."""
 
     external_id: str = field(repr=False)
-    blob: bytes = field(repr=False)
+    made_at: datetime
 
 
 def pending_external_id(services: Services, organization_id: str) -> PendingExternalId | None:
     """The external id that waits for its connection, or ``None`` when none was made."""
     with organization_scope(services.pipeline, organization_id) as connection:
+        # The age first: if the id changes in between, the two don't match and nothing is used up.
+        made_at = connections.pending_made_at(connection)
         stored = connections.get_pending_external_id(connection)
-    if stored is None:
+    if stored is None or made_at is None:
         return None
     opened = open_external_id(services, organization_id, PENDING, SealedCredential(*stored))
-    return PendingExternalId(opened, stored[0])
+    return PendingExternalId(opened, made_at)
 
 
 def _make_pending(services: Services, organization_id: str) -> str:

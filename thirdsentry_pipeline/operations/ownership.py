@@ -46,8 +46,7 @@ def use_up_onboarded(
     """
     if onboarded is None or secret != onboarded.external_id:
         return
-    stored = connections.get_pending_external_id(database)
-    if stored is not None and stored[0] == onboarded.blob:
+    if connections.pending_made_at(database) == onboarded.made_at:
         connections.clear_pending_external_id(database)
     elif is_required:
         message = (

@@ -254,6 +254,11 @@ def get_pending_external_id(c: DatabaseConnection) -> tuple[bytes, int] | None:
     return None if row is None else (bytes(row.credential_blob), row.key_version)
 
 
+def pending_made_at(c: DatabaseConnection) -> datetime | None:
+    """When the pending id was made (UTC): tells it from the next one, however it is sealed."""
+    return c.scalar(select(pending_external_ids.c.created_at))
+
+
 def put_pending_external_id(c: DatabaseConnection, blob: bytes, key_version: int) -> bool:
     """Store it unless there is one already: two callers then show the same id."""
     stored = c.execute(

@@ -54,6 +54,7 @@ MALFORMED = [
     ("reauth", "--organization", GOOD, "--connection", "1"),
     ("reauth", "--organization", GOOD, "--connection", CONNECTION, "--role-arn", "x"),
     ("revoke", "--organization", GOOD, "--connection", "not-a-uuid"),
+    ("keys", "rotate", "--organization", "acme"),
     ("sync", "--organization", "acme"),
     ("sync", "--organization", GOOD, "--only", "aws.iam.everything"),
     *[
