@@ -8,6 +8,9 @@ UNFINISHED := $(VENV)/.installing
 # Not compiled ahead: most modules of the dependencies are never imported.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile --no-deps
 ARGS ?=
+# Modules are compiled on first import and kept: without, each of the many processes of a test run
+# or a demo spends seven seconds of CPU on compiling the same ones again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint bench faults .venv
