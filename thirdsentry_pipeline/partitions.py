@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from thirdsentry_pipeline.domain.identifiers import parse_day
+from thirdsentry_pipeline.domain.shards import WHOLE, Shard
 from thirdsentry_pipeline.domain.time import utc_now
 from thirdsentry_pipeline.settings import Settings
 
@@ -18,7 +19,22 @@ DAY = "day"
 ORGANIZATION = "organization"
 
 ORGANIZATIONS = "organizations"
-organization_partitions = dg.DynamicPartitionsDefinition(name=ORGANIZATIONS)
+COMFORTABLE_PARTITIONS = 100_000
+"""Of one asset in one code location; Dagster's pages slow down above."""
+
+
+def organizations_of(shard: Shard) -> str:
+    """The name of the shard's set of organizations.
+
+    It names no count: when shards are added, each keeps its set, and only organizations that
+    change places leave one and enter another.
+    """
+    return ORGANIZATIONS if shard.is_whole else f"{ORGANIZATIONS}_shard_{shard.number}"
+
+
+def organization_partitions_of(shard: Shard) -> dg.DynamicPartitionsDefinition:
+    """The shard's organizations as a dimension."""
+    return dg.DynamicPartitionsDefinition(name=organizations_of(shard))
 
 
 def window_start(now: datetime, days: int) -> datetime:
@@ -27,17 +43,30 @@ def window_start(now: datetime, days: int) -> datetime:
     return datetime(reach.year, reach.month, 1, tzinfo=UTC)
 
 
-def evidence_partitions_of(now: datetime, window_days: int) -> dg.MultiPartitionsDefinition:
+def days_in_window(now: datetime, days: int) -> int:
+    """How many days the window that reaches back ``days`` has, the day under way included."""
+    return (now - window_start(now, days)).days + 1
+
+
+def evidence_partitions_of(
+    now: datetime, window_days: int, shard: Shard = WHOLE
+) -> dg.MultiPartitionsDefinition:
     """Day and organization; the day under way has its partition already."""
     days = dg.DailyPartitionsDefinition(
         start_date=window_start(now, window_days), timezone="UTC", end_offset=1
     )
-    return dg.MultiPartitionsDefinition({DAY: days, ORGANIZATION: organization_partitions})
+    return dg.MultiPartitionsDefinition(
+        {DAY: days, ORGANIZATION: organization_partitions_of(shard)}
+    )
 
 
-evidence_partitions = evidence_partitions_of(
-    utc_now(), Settings.from_environment().partition_window_days
-)
+def current_partitions_of(shard: Shard) -> dg.MultiPartitionsDefinition:
+    """The shard's partitions in the window that the environment asks for."""
+    window_days = Settings.from_environment().partition_window_days
+    return evidence_partitions_of(utc_now(), window_days, shard)
+
+
+evidence_partitions = current_partitions_of(WHOLE)
 
 
 def partition_key(day: date, organization_id: str) -> dg.MultiPartitionKey:

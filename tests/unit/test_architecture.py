@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "operations": {"domain", "aws", "warehouse", "settings"},
     **dict.fromkeys(_DAGSTER, _BELOW_DAGSTER | _DAGSTER),
     "definitions": _BELOW_DAGSTER | _DAGSTER,
+    "shards": _BELOW_DAGSTER | _DAGSTER | {"definitions"},
     "local": _BELOW_DAGSTER | _DAGSTER | {"definitions"},
     "cli": _BELOW_DAGSTER | _DAGSTER | {"definitions", "local"},
 }
@@ -47,7 +48,7 @@ CONFINED = {
         "cli",
     },
     "alembic": {"warehouse"},
-    "dagster": {*_DAGSTER, "definitions", "local", "cli"},
+    "dagster": {*_DAGSTER, "definitions", "shards", "local", "cli"},
     "dagster_dbt": {*_DAGSTER, "definitions"},
     "dagster_aws": {*_DAGSTER, "definitions"},
     "typer": {"cli"},

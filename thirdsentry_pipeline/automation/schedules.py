@@ -16,42 +16,52 @@ from thirdsentry_pipeline.automation.jobs import (
     coverage_history_job,
     evidence_checks_job,
 )
-from thirdsentry_pipeline.partitions import ORGANIZATIONS, partition_key
+from thirdsentry_pipeline.domain.shards import WHOLE, Shard
+from thirdsentry_pipeline.partitions import organizations_of, partition_key
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
 from thirdsentry_pipeline.settings import Settings
 from thirdsentry_pipeline.warehouse.scope import live_organization_ids
 
 
-@dg.schedule(
-    name="aws_evidence_daily",
-    job=aws_evidence_job,
-    cron_schedule="0 2 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Collects every connected organization, one run each.",
-)
-def aws_evidence_daily(
-    context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Request today's run of each organization with a connection that is due.
+def evidence_schedule(shard: Shard) -> dg.ScheduleDefinition:
+    """The daily schedule over the organizations of one shard."""
 
-    One whose role did not open waits for its next attempt, ever longer.
-    """
-    day = context.scheduled_execution_time.astimezone(UTC).date()
-    ids = live_organization_ids(warehouse.scheduler, "due")
-    if not ids:
-        yield dg.SkipReason("No organization has a live connection that is due.")
-        return
-    known = set(context.instance.get_dynamic_partitions(ORGANIZATIONS))
-    missing = [one for one in ids if one not in known]
-    if missing:
-        context.instance.add_dynamic_partitions(ORGANIZATIONS, missing)
-    size = Settings.from_environment().organizations_per_run
-    if size == 1:
-        yield from (run_request(day, organization_id) for organization_id in ids)
-        return
-    ordered = context.instance.get_dynamic_partitions(ORGANIZATIONS)
-    yield from (batch_request(day, batch) for batch in batches(ordered, set(ids), size))
+    @dg.schedule(
+        name="aws_evidence_daily",
+        job=aws_evidence_job,
+        cron_schedule="0 2 * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Collects every connected organization, one run each.",
+    )
+    def aws_evidence_daily(
+        context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        """Request today's run of each organization with a connection that is due.
+
+        One whose role did not open waits for its next attempt, ever longer.
+        """
+        day = context.scheduled_execution_time.astimezone(UTC).date()
+        ids = shard.of(live_organization_ids(warehouse.scheduler, "due"))
+        if not ids:
+            yield dg.SkipReason("No organization has a live connection that is due.")
+            return
+        organizations = organizations_of(shard)
+        known = set(context.instance.get_dynamic_partitions(organizations))
+        missing = [one for one in ids if one not in known]
+        if missing:
+            context.instance.add_dynamic_partitions(organizations, missing)
+        size = Settings.from_environment().organizations_per_run
+        if size == 1:
+            yield from (run_request(day, organization_id) for organization_id in ids)
+            return
+        ordered = context.instance.get_dynamic_partitions(organizations)
+        yield from (batch_request(day, batch) for batch in batches(ordered, set(ids), size))
+
+    return aws_evidence_daily
+
+
+aws_evidence_daily = evidence_schedule(WHOLE)
 
 
 def run_request(day: date, organization_id: str) -> dg.RunRequest:

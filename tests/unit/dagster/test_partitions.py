@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 
 from thirdsentry_pipeline.automation.schedules import batches, run_request
 from thirdsentry_pipeline.automation.sensors import registry_changes
+from thirdsentry_pipeline.domain.shards import WHOLE
 from thirdsentry_pipeline.partitions import (
     day_and_organization,
     evidence_partitions_of,
+    organization_partitions_of,
     partition_key,
     window_start,
 )
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+ORGANIZATIONS = organization_partitions_of(WHOLE)
 A, B, C, D = (f"65f0a1b2c3d4e5f6a7b8c9d{n}" for n in range(4))
 
 
@@ -72,9 +75,9 @@ def test_a_second_tick_asks_for_the_same_run():
 
 
 def test_the_registry_adds_new_organizations_and_takes_deleted_ones_away():
-    add, delete = registry_changes([A, B], [B, C])
+    add, delete = registry_changes([A, B], [B, C], ORGANIZATIONS)
     assert isinstance(add, dg.AddDynamicPartitionsRequest)
     assert add.partition_keys == [C]
     assert isinstance(delete, dg.DeleteDynamicPartitionsRequest)
     assert delete.partition_keys == [A]
-    assert registry_changes([A, B], [B, A]) == []
+    assert registry_changes([A, B], [B, A], ORGANIZATIONS) == []
