@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import RFC_4122
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -13,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.integration.warehouse.conftest import ACCOUNT, Tenant, ok
 from thirdsentry_pipeline.domain.evidence import EvidenceType, Verdict
 from thirdsentry_pipeline.domain.fingerprint import Fingerprint
+from thirdsentry_pipeline.warehouse import bulk
 from thirdsentry_pipeline.warehouse.bulk import Fact, load_evidence
 
 if TYPE_CHECKING:
@@ -61,6 +63,28 @@ def test_a_load_adds_what_is_new_to_what_a_run_brought(tenant: Tenant) -> None:
     assert load(tenant, [fact(tenant, run_id, number) for number in range(3)]) == 3
     assert load(tenant, [fact(tenant, run_id, number) for number in range(5)]) == 2
     assert tenant.rows(COUNT)[0][0] == 6
+
+
+def test_facts_repeated_far_apart_are_stored_once(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
+    run_id = tenant.start()
+    facts = [fact(tenant, run_id, number) for number in range(10)]
+    assert load(tenant, facts[:4]) == 4
+    assert load(tenant, [*facts, facts[9], facts[0]]) == 6
+    assert tenant.rows(COUNT)[0][0] == 10
+
+
+def test_a_restored_fact_has_the_id_it_would_have_anywhere(
+    tenant: Tenant, other_tenant: Tenant
+) -> None:
+    ids = []
+    for one in (tenant, other_tenant):
+        assert load(one, [fact(one, one.start(), 1)]) == 1
+        ids.append(one.rows("select evidence_id from warehouse.evidence")[0][0])
+    assert ids[0] == ids[1]
+    assert (ids[0].version, ids[0].variant) == (8, RFC_4122)
 
 
 def test_two_loads_fit_into_one_transaction(tenant: Tenant) -> None:
