@@ -1,7 +1,6 @@
 """Everything Dagster loads. Importing it opens nothing and needs no secret."""
 
 import dagster as dg
-from dagster_aws.s3 import S3Resource
 
 from thirdsentry_pipeline.assets.anchors import audit_anchors
 from thirdsentry_pipeline.assets.checks import evidence_checks
@@ -25,6 +24,7 @@ from thirdsentry_pipeline.automation.sensors import (
     coverage_alerts,
     organization_registry,
 )
+from thirdsentry_pipeline.resources.anchors import AnchorBucketResource
 from thirdsentry_pipeline.resources.assume_role import AssumeRoleResource
 from thirdsentry_pipeline.resources.keys import TenantKeysResource
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
@@ -52,7 +52,7 @@ defs = dg.Definitions(
         "warehouse": WarehouseResource(),
         "keys": TenantKeysResource(),
         "dbt": dbt_resource(),
-        "s3": S3Resource(),
+        "anchor_bucket": AnchorBucketResource(),
     },
     executor=dg.in_process_executor,
 )

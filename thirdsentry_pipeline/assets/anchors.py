@@ -3,15 +3,13 @@
 from typing import Any
 
 import dagster as dg
-from dagster_aws.s3 import S3Resource
 
 from thirdsentry_pipeline.assets.evidence import failure
 from thirdsentry_pipeline.assets.evidence_specs import OWNER
-from thirdsentry_pipeline.aws.anchors import AnchorBucket
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 from thirdsentry_pipeline.operations.audit import AnchorOutcome, anchor_organizations
+from thirdsentry_pipeline.resources.anchors import AnchorBucketResource
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
-from thirdsentry_pipeline.settings import Settings
 
 GROUP = "audit"
 KEY = dg.AssetKey([GROUP, "anchors"])
@@ -26,7 +24,9 @@ SAMPLE_SIZE = 20
     description="Each organization's last audit row and its hash, in S3 under Object Lock.",
 )
 def audit_anchors(
-    context: dg.AssetExecutionContext, warehouse: WarehouseResource, s3: S3Resource
+    context: dg.AssetExecutionContext,
+    warehouse: WarehouseResource,
+    anchor_bucket: AnchorBucketResource,
 ) -> dg.MaterializeResult[None]:
     """Anchor every live organization whose log is intact and has grown.
 
@@ -34,7 +34,7 @@ def audit_anchors(
     that are not, with the others anchored nevertheless.
     """
     try:
-        bucket = AnchorBucket(s3.get_client(), Settings.from_environment().anchor_bucket)
+        bucket = anchor_bucket.bucket()
     except ConfigurationError as error:
         message = f"{error} Or turn the schedule audit_anchors_daily off."
         raise failure(context, message, may_help=False) from None

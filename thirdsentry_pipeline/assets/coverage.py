@@ -6,8 +6,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from thirdsentry_pipeline.assets.dagster_dbt_alone import (
+    DagsterDbtTranslator,
+    DbtProgram,
+    DbtProject,
+    dbt_assets,
+)
 from thirdsentry_pipeline.assets.dbt_runner import (
     DBT,
     PROJECT_DIR,
@@ -87,7 +92,7 @@ manifest_path = prepared_manifest()
     name="coverage_models",
     dagster_dbt_translator=CoverageTranslator(),
 )
-def coverage_models(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+def coverage_models(context: dg.AssetExecutionContext, dbt: DbtProgram) -> Iterator[Any]:
     """Build the selected models and seeds and run their data tests."""
     settings = Settings.from_environment()
     with transform_login(settings), target_directory(settings) as target:
@@ -110,9 +115,9 @@ def transform_login(settings: Settings) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def dbt_resource() -> DbtCliResource:
+def dbt_resource() -> DbtProgram:
     """Dbt of this environment over the project beside the package."""
-    return DbtCliResource(
+    return DbtProgram(
         project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=DBT
     )
 

@@ -8,8 +8,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from thirdsentry_pipeline.aws import shapes
 from thirdsentry_pipeline.aws.errors import AnswerTooLargeError, MalformedAnswerError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
@@ -19,6 +17,8 @@ from thirdsentry_pipeline.domain.time import utc_now
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    import pandas as pd
 
     from thirdsentry_pipeline.aws.account_session import AccountSession
     from thirdsentry_pipeline.domain.time import Clock
@@ -120,6 +120,8 @@ def _table(content: bytes) -> pd.DataFrame:
         message = "the report is not UTF-8"
         raise MalformedAnswerError(message) from None
     _check_rows(decoded)
+    import pandas as pd  # noqa: PLC0415 - half a second, for those who read a report alone
+
     try:
         table = pd.read_csv(io.StringIO(decoded), dtype=str, keep_default_na=False, na_filter=False)
     except (ValueError, pd.errors.ParserError):
