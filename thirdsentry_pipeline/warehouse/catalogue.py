@@ -122,7 +122,8 @@ _RULES = (
     select format('%s can act as %s', m.member::regrole, m.roleid::regrole)
     from pg_auth_members as m
     inner join pg_roles as r on r.oid = m.member
-    where m.roleid::regrole::text in ('ts_owner', 'ts_retention', 'ts_bi_admin', 'ts_backup')
+    where m.roleid::regrole::text in (
+            'ts_owner', 'ts_retention', 'ts_bi_admin', 'ts_backup', 'ts_checker')
         and not r.rolsuper and not r.rolcreaterole
     """,
     """
