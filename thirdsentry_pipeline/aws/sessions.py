@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import botocore.session
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import (
@@ -26,6 +27,7 @@ from thirdsentry_pipeline.aws.transport import CONNECT_SECONDS, READ_SECONDS, Tr
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 
 _ATTEMPTS = 4
+_BRIEF_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,17 @@ class PlatformAws:
                 self._clients[service, region] = created
             return self._clients[service, region]
 
+    def anonymous_client(self, service: str) -> Any:
+        """A client of the platform's region that signs nothing and asks once, briefly.
+
+        Raises:
+            ConfigurationError: no region is configured.
+        """
+        with self._lock:
+            client = self._create_own(service, self._region, _ANONYMOUS)
+            self._transport.attach(client)
+            return client
+
     def regions_of(self, partition: str) -> tuple[str, ...]:
         """Every region of a partition that botocore's own data knows, sorted."""
         with self._lock:
@@ -110,10 +123,13 @@ class PlatformAws:
         transport.attach(client)
         return client
 
-    def _create_own(self, service: str, region: str | None) -> Any:
+    def _create_own(self, service: str, region: str | None, config: Config | None = None) -> Any:
         try:
             return self._session.create_client(
-                service, region_name=region, endpoint_url=self._endpoint_url, config=_CONFIG
+                service,
+                region_name=region,
+                endpoint_url=self._endpoint_url,
+                config=config or _CONFIG,
             )
         except NoRegionError:
             message = "No AWS region is configured for the platform; set AWS_DEFAULT_REGION."
@@ -150,6 +166,14 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
+    user_agent_extra="thirdsentry-pipeline",
+)
+
+_ANONYMOUS = Config(
+    signature_version=UNSIGNED,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    connect_timeout=_BRIEF_SECONDS,
+    read_timeout=_BRIEF_SECONDS,
     user_agent_extra="thirdsentry-pipeline",
 )
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import dagster as dg
@@ -13,18 +12,19 @@ from sqlalchemy import Row, text
 
 from thirdsentry_pipeline.assets.dbt_runner import prepared_manifest
 from thirdsentry_pipeline.automation.instance import persistent_instance
+from thirdsentry_pipeline.aws.clock import time_of_sts
 from thirdsentry_pipeline.cli.errors import describe
 from thirdsentry_pipeline.cli.session import login_engine, organization_names
 from thirdsentry_pipeline.definitions import defs
 from thirdsentry_pipeline.domain.errors import ConfigurationError, ThirdSentryError
 from thirdsentry_pipeline.domain.time import utc_now
+from thirdsentry_pipeline.operations.database import require_prepared, require_safe_logins
 from thirdsentry_pipeline.operations.services import platform_for
+from thirdsentry_pipeline.operations.startup import require_skew_below_limit, require_true_time
 from thirdsentry_pipeline.settings import Settings
-from thirdsentry_pipeline.warehouse.migrate import current_revision, head_revision
+from thirdsentry_pipeline.warehouse.readiness import known_revisions
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
-# STS refuses signatures that are more than 5 minutes off.
-SKEW_SECONDS = 300.0
 HEARTBEAT_SECONDS = 120.0
 LAST_RUN = text("""
     select status, coalesce(error_code, '') as error_code, started_at
@@ -73,12 +73,10 @@ def postgres(settings: Settings) -> str:
 
 
 def migrations(settings: Settings) -> str:
-    """The revision, which must be this package's."""
-    current, head = current_revision(settings.login_url("pipeline")), head_revision()
-    if current != head:
-        message = f"The warehouse is at {current}, not at {head}: run `thirdsentry db migrate`."
-        raise ConfigurationError(message)
-    return f"at {head}"
+    """The revision, which must be this package's, and the logins, which must be bound."""
+    require_safe_logins(settings)
+    require_prepared(settings)
+    return f"at {known_revisions()[-1]}"
 
 
 def kms_key(settings: Settings) -> str:
@@ -95,15 +93,17 @@ def kms_key(settings: Settings) -> str:
 
 
 def sts_clock(settings: Settings) -> str:
-    """Seconds between our clock and that of STS, from the date of one answer."""
-    answer = platform_for(settings).client("sts").get_caller_identity()
-    headers = answer["ResponseMetadata"]["HTTPHeaders"]
-    theirs = parsedate_to_datetime(headers["date"]).astimezone(UTC)
-    skew = abs((utc_now() - theirs).total_seconds())
-    if skew > SKEW_SECONDS:
-        message = f"This clock is {skew:.0f} s off that of STS: signatures fail until it is set."
-        raise ThirdSentryError(message)
-    return f"{skew:.0f} s off, as account {answer['Account']}"
+    """Seconds between our clock and that of STS; Postgres' must not be off either."""
+    platform = platform_for(settings)
+    theirs = time_of_sts(platform)
+    skew = None if theirs is None else utc_now() - theirs
+    if skew is not None:
+        require_skew_below_limit(skew)
+    require_true_time(require_prepared(settings), lambda: platform)
+    # Without an answer or credentials this says what is missing.
+    account = platform.client("sts").get_caller_identity()["Account"]
+    told = "an unknown time" if skew is None else f"{abs(skew.total_seconds()):.0f} s"
+    return f"{told} off, as account {account}"
 
 
 def daemon(settings: Settings) -> str:

@@ -26,6 +26,9 @@ from thirdsentry_pipeline.domain.identifiers import (
 )
 from thirdsentry_pipeline.domain.time import utc_now
 from thirdsentry_pipeline.local.quiet_job import quiet_job
+from thirdsentry_pipeline.operations.database import require_prepared
+from thirdsentry_pipeline.operations.services import platform_for
+from thirdsentry_pipeline.operations.startup import require_true_time
 from thirdsentry_pipeline.settings import Settings
 from thirdsentry_pipeline.warehouse.connections import list_connections
 from thirdsentry_pipeline.warehouse.scope import organization_scope
@@ -49,6 +52,7 @@ def sync(
     report = progress_lines()
     with running_database() as settings:
         name = require_live_connection(settings, organization_id)
+        require_true_time(require_prepared(settings), lambda: platform_for(settings))
         report(f"Collecting {len(types)} evidence types of {name} for {wanted}")
         with quiet_job(settings):
             dagster_run_id, _ = run_evidence_job(settings, organization_id, wanted, types)

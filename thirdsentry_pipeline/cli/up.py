@@ -6,7 +6,13 @@ from thirdsentry_pipeline.cli.serving import serve_until_interrupt
 from thirdsentry_pipeline.cli.views import ensure_views_of
 from thirdsentry_pipeline.local.database import running_database
 from thirdsentry_pipeline.local.processes import HOST, require_free_port
-from thirdsentry_pipeline.operations.database import prepare_database, require_prepared
+from thirdsentry_pipeline.operations.database import (
+    prepare_database,
+    require_prepared,
+    require_safe_logins,
+)
+from thirdsentry_pipeline.operations.services import platform_for
+from thirdsentry_pipeline.operations.startup import require_true_time
 from thirdsentry_pipeline.settings import Settings
 
 
@@ -21,8 +27,8 @@ def up(port: UiPort = 3000, as_json: AsJson = False) -> None:
     with running_database(settings):
         if settings.is_embedded or settings.admin_database_url:
             prepare_database(settings)
-        else:
-            require_prepared(settings)
+        require_safe_logins(settings)
+        require_true_time(require_prepared(settings), lambda: platform_for(settings))
         report("Looking at the coverage views")
         ensure_views_of(settings)
         if as_json:

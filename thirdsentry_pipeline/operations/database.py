@@ -1,12 +1,13 @@
 """Bringing a reachable Postgres to where the product can work: databases, schema, logins."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from urllib.parse import unquote, urlsplit
 
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 from thirdsentry_pipeline.settings import LOGIN_NAMES, Role, Settings, with_database
 from thirdsentry_pipeline.settings_files import Login, new_password, read_logins, write_logins
-from thirdsentry_pipeline.warehouse.database import assert_safe_login, engine_for
+from thirdsentry_pipeline.warehouse.database import engine_for
 from thirdsentry_pipeline.warehouse.logins import (
     MEMBERSHIPS,
     close_other_databases,
@@ -14,7 +15,8 @@ from thirdsentry_pipeline.warehouse.logins import (
     ensure_logins,
     may_log_in,
 )
-from thirdsentry_pipeline.warehouse.migrate import current_revision, head_revision, upgrade
+from thirdsentry_pipeline.warehouse.migrate import upgrade
+from thirdsentry_pipeline.warehouse.readiness import require_ready, require_safe_login
 
 WORKING_ROLES: tuple[Role, ...] = ("pipeline", "scheduler", "transform", "dagster")
 
@@ -52,18 +54,25 @@ def prepare_database(settings: Settings) -> None:
             raise ConfigurationError(message)
 
 
-def require_prepared(settings: Settings) -> None:
+def require_prepared(settings: Settings) -> datetime:
     """Check that the pipeline's login is a safe one and the schema is this version's.
+
+    Returns Postgres' own time.
 
     Raises:
         ConfigurationError: it is not; the sentence says what to run or to set.
     """
-    url = settings.login_url("pipeline")
-    engine = engine_for(url, pool=False)
-    assert_safe_login(engine)
-    if current_revision(url) != head_revision():
-        message = "The warehouse is not at this version: run `thirdsentry db migrate`."
-        raise ConfigurationError(message)
+    return require_ready(engine_for(settings.login_url("pipeline"), pool=False))
+
+
+def require_safe_logins(settings: Settings) -> None:
+    """Check every login that the product works with, also those that only children use.
+
+    Raises:
+        ConfigurationError: one of them is not bound by row security.
+    """
+    for role in WORKING_ROLES:
+        require_safe_login(engine_for(settings.login_url(role), pool=False), variable_of(role))
 
 
 def wanted_logins(settings: Settings) -> Mapping[Role, Login]:

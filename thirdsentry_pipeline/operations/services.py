@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from thirdsentry_pipeline.aws.kms import TenantKeys
 from thirdsentry_pipeline.aws.sessions import PlatformAws
 from thirdsentry_pipeline.domain.time import Clock, utc_now
-from thirdsentry_pipeline.warehouse.database import assert_safe_login, engine_for
+from thirdsentry_pipeline.operations.startup import require_fit_warehouse, require_true_time
+from thirdsentry_pipeline.warehouse.database import engine_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,17 +49,24 @@ def tenant_keys_for(settings: Settings, platform: PlatformAws) -> TenantKeys:
 
 
 @contextmanager
-def open_services(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Services]:
+def open_services(
+    settings: Settings, *, clock: Clock = utc_now, at_any_time: bool = False
+) -> Iterator[Services]:
     """Open the services that ``settings`` describes; engines are disposed of on exit.
 
+    ``at_any_time`` is for what a wrong clock must not hold up.
+
     Raises:
-        ConfigurationError: a login is missing, or row security does not bind the pipeline's.
+        ConfigurationError: a login is missing or unsafe, the schema is another release's, or a
+            clock is wrong.
     """
     pipeline = engine_for(settings.login_url("pipeline"), application_name=APPLICATION_NAME)
     scheduler = engine_for(settings.login_url("scheduler"), application_name=APPLICATION_NAME)
     platform = platform_for(settings)
     try:
-        assert_safe_login(pipeline)
+        of_postgres = require_fit_warehouse(pipeline, scheduler)
+        if not at_any_time:
+            require_true_time(of_postgres, lambda: platform, clock=clock)
         yield Services(
             pipeline=pipeline,
             scheduler=scheduler,

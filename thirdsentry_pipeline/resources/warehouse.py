@@ -8,9 +8,11 @@ import dagster as dg
 from pydantic import PrivateAttr
 from sqlalchemy import Engine
 
-from thirdsentry_pipeline.operations.services import APPLICATION_NAME
+from thirdsentry_pipeline.domain.time import utc_now
+from thirdsentry_pipeline.operations.services import APPLICATION_NAME, platform_for
+from thirdsentry_pipeline.operations.startup import require_fit_warehouse, require_true_time
 from thirdsentry_pipeline.settings import Settings
-from thirdsentry_pipeline.warehouse.database import assert_safe_login, engine_for
+from thirdsentry_pipeline.warehouse.database import engine_for
 
 
 class WarehouseResource(dg.ConfigurableResource[Any]):
@@ -27,12 +29,16 @@ class WarehouseResource(dg.ConfigurableResource[Any]):
         self,
         context: dg.InitResourceContext,  # noqa: ARG002 - Dagster's signature
     ) -> Generator["WarehouseResource", None, None]:
-        """Open both engines and refuse a login that row security does not bind."""
+        """Open both engines.
+
+        An unsafe login, another release's schema or a wrong clock is refused.
+        """
         settings = Settings.from_environment()
         pipeline = engine_for(settings.login_url("pipeline"), application_name=APPLICATION_NAME)
         scheduler = engine_for(settings.login_url("scheduler"), application_name=APPLICATION_NAME)
         try:
-            assert_safe_login(pipeline)
+            of_postgres = require_fit_warehouse(pipeline, scheduler)
+            require_true_time(of_postgres, lambda: platform_for(settings), clock=utc_now)
             self._pipeline, self._scheduler = pipeline, scheduler
             yield self
         finally:

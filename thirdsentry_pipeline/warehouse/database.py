@@ -1,9 +1,9 @@
-"""Engines for the warehouse's logins, and the refusal to start with an all-powerful one."""
+"""Engines for the warehouse's logins."""
 
 from typing import Any, Literal
 
 from psycopg.errors import DeadlockDetected
-from sqlalchemy import Engine, NullPool, QueuePool, create_engine, event, make_url, text
+from sqlalchemy import Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from thirdsentry_pipeline.domain.errors import ConfigurationError
@@ -95,26 +95,3 @@ def _forget_session(connection: Any, _record: Any, state: Any) -> None:
 def is_deadlock(error: DBAPIError) -> bool:
     """Whether Postgres gave this transaction up so that another could go on."""
     return isinstance(error.orig, DeadlockDetected)
-
-
-def assert_safe_login(engine: Engine) -> None:
-    """Refuse a login that row security does not bind, or that could become one.
-
-    Raises:
-        ConfigurationError: the login is, or may become, a superuser, a role that bypasses row
-            security, or the owner of the tables.
-    """
-    query = text(
-        "select r.rolname from pg_catalog.pg_roles r"
-        " where (r.rolsuper or r.rolbypassrls or r.rolname = 'ts_owner')"
-        " and pg_catalog.pg_has_role(session_user, r.oid, 'member')"
-        " order by r.rolname limit 1"
-    )
-    with engine.connect() as connection:
-        powerful = connection.execute(query).scalar()
-    if powerful is not None:
-        message = (
-            f"The login of THIRDSENTRY_DATABASE_URL can act as {powerful}, which row security "
-            "does not bind: use a login that is a member of ts_pipeline alone."
-        )
-        raise ConfigurationError(message)

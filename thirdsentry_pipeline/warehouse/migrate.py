@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, text
 
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 from thirdsentry_pipeline.warehouse.database import engine_for
+from thirdsentry_pipeline.warehouse.readiness import refuse_newer
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -76,7 +77,11 @@ def upgrade(admin_url: str) -> None:
     """Apply the revisions that are missing; a second process waits and then finds none.
 
     ``admin_url`` needs a superuser, or an administrator with CREATEROLE that owns the database.
+
+    Raises:
+        ConfigurationError: a newer release migrated the database.
     """
+    refuse_newer(current_revision(admin_url))
     engine = _engine(admin_url)
     with engine.connect() as connection:
         config = _config()

@@ -6,7 +6,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tests.databases import WarehouseDatabase
 from thirdsentry_pipeline.domain.errors import ConfigurationError
-from thirdsentry_pipeline.warehouse.database import assert_safe_login, engine_for
+from thirdsentry_pipeline.warehouse.database import engine_for
+from thirdsentry_pipeline.warehouse.readiness import require_safe_login
 
 pytestmark = pytest.mark.integration
 
@@ -55,9 +56,9 @@ def test_tenant_logins_are_safe_and_the_superuser_is_not(
     clean_database: WarehouseDatabase,
 ) -> None:
     for role in ("pipeline", "scheduler", "transform"):
-        assert_safe_login(clean_database.engine(role))
+        require_safe_login(clean_database.engine(role))
     with pytest.raises(ConfigurationError, match="row security"):
-        assert_safe_login(clean_database.engine("admin"))
+        require_safe_login(clean_database.engine("admin"))
 
 
 @pytest.mark.parametrize("test_number", [1, 2])
