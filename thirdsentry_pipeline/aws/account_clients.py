@@ -1,15 +1,16 @@
 """Making the clients of account sessions: what holds no credentials is made once per process.
 
-botocore builds a service's class and model anew for every client and copies the handlers of all
-its services into it; for the 40 clients of an account that costs more than the calls. Here models
-and classes are shared, and handlers of other services left out. The client, its signer with the
-credentials, its handlers and its endpoint are made for it alone.
+botocore builds a service's class, model and endpoint rules anew for every client and copies the
+handlers of all its services into it; for the clients of an account that costs as much as many
+calls. Here all that is made once, from no credentials, and handlers of other services are left
+out. The client, its signer with the credentials, its handlers and its endpoint are made for it
+alone.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, NoReturn
 
 import botocore.retryhandler
 import botocore.session
@@ -19,10 +20,14 @@ from botocore.configprovider import (
     BOTOCORE_DEFAUT_SESSION_VARIABLES,
     ConfiguredEndpointProvider,
 )
+from botocore.context import get_context
+from botocore.endpoint import Endpoint
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 from botocore.hooks import HierarchicalEmitter
-from botocore.regions import EndpointResolver
+from botocore.regions import EndpointResolver, EndpointResolverBuiltins
+from botocore.signers import RequestSigner
+from botocore.useragent import UserAgentString
 
 SERVICES = frozenset({"sts", "iam", "ec2", "cloudtrail", "guardduty", "s3control"})
 """What account sessions talk to, as botocore names the services."""
@@ -103,10 +108,14 @@ class AccountClients:
 
 
 class _SharingCreator(ClientCreator):  # type: ignore[misc]  # botocore ships no types
-    """Makes the model and the class of a service once: neither knows any credentials."""
+    """Makes once what knows no credentials: a service's model, class, rules and settings."""
 
     _model: Any = None
     _class: Any = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._parts: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def _load_service_model(self, service_name: str, api_version: str | None = None) -> Any:
         if self._model is None:
@@ -117,6 +126,97 @@ class _SharingCreator(ClientCreator):  # type: ignore[misc]  # botocore ships no
         if self._class is None:
             self._class = super()._create_client_class(service_name, service_model)
         return self._class
+
+    def _get_client_args(  # noqa: PLR0917 - botocore's signature
+        self,
+        service_model: Any,
+        region_name: str,
+        is_secure: bool,
+        endpoint_url: str | None,
+        verify: Any,
+        credentials: Any,
+        scoped_config: Any,
+        client_config: Any,
+        *rest: Any,
+    ) -> dict[str, Any]:
+        """The shared parts, made without credentials, and a client's own ones."""
+        key = (region_name, is_secure, endpoint_url, verify, client_config)
+        if key not in self._parts:
+            made = super()._get_client_args(
+                service_model,
+                region_name,
+                is_secure,
+                endpoint_url,
+                verify,
+                None,
+                scoped_config,
+                client_config,
+                *rest,
+            )
+            agent = _RememberingAgent(made["user_agent_creator"])
+            self._parts[key] = {**made, "user_agent_creator": agent}
+        parts = self._parts[key]
+        return {**parts, **self._own_parts(parts, credentials)}
+
+    def _own_parts(self, parts: dict[str, Any], credentials: Any) -> dict[str, Any]:
+        emitter = copy.copy(self._event_emitter)
+        shared = parts["request_signer"]
+        signer = RequestSigner(
+            parts["service_model"].service_id,
+            shared.region_name,
+            shared.signing_name,
+            shared.signature_version,
+            credentials,
+            emitter,
+        )
+        endpoint = Endpoint(
+            parts["endpoint"].host,
+            parts["endpoint"]._endpoint_prefix,  # noqa: SLF001 - it has no other name
+            emitter,
+            self._response_parser_factory,
+            _Nowhere(),
+        )
+        resolver = copy.copy(parts["endpoint_ruleset_resolver"])
+        account = credentials.get_deferred_property("account_id") if credentials else None
+        resolver._builtins = {  # noqa: SLF001 - as its constructor sets it
+            **resolver._builtins,  # noqa: SLF001 - same
+            EndpointResolverBuiltins.ACCOUNT_ID: account,
+        }
+        resolver._event_emitter = emitter  # noqa: SLF001 - same
+        resolver._instance_cache = {}  # noqa: SLF001 - same
+        return {
+            "event_emitter": emitter,
+            "request_signer": signer,
+            "endpoint": endpoint,
+            "endpoint_ruleset_resolver": resolver,
+        }
+
+
+class _Nowhere:
+    """Where a client without a transport sends: there is no way around the transport."""
+
+    def send(self, _: Any) -> NoReturn:
+        message = "the client of an account session has no transport"
+        raise RuntimeError(message)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _RememberingAgent(UserAgentString):  # type: ignore[misc]  # botocore ships no types
+    """Builds the User-Agent once for each set of features: botocore does it twice for a call."""
+
+    def __init__(self, agent: UserAgentString) -> None:
+        self.__dict__.update(agent.__dict__)
+        self._built: dict[frozenset[str], str] = {}
+
+    def to_string(self) -> str:
+        """The header's value for the features the call under way has used by now."""
+        context = get_context()
+        used = frozenset(context.features) if context is not None else frozenset()
+        if used not in self._built:
+            self._built[used] = super().to_string()
+        return self._built[used]
 
 
 def _register_handlers(emitter: Any) -> None:

@@ -7,6 +7,7 @@ worker's memory or a tenant's run, so requests are sent from its ``before-send``
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections import Counter
@@ -14,11 +15,12 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies
 
 import urllib3.exceptions
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
-from botocore.httpsession import URLLib3Session
+from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
 from botocore.utils import get_environ_proxies
 
 from thirdsentry_pipeline.aws.errors import (
@@ -29,6 +31,7 @@ from thirdsentry_pipeline.aws.errors import (
 from thirdsentry_pipeline.aws.wire import check_answer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
 CONNECT_SECONDS = 5
@@ -70,6 +73,29 @@ class _Body(BytesIO):
         yield self.read()
 
 
+class _Connections(URLLib3Session):  # type: ignore[misc]  # botocore ships no types
+    """The connections of one transport.
+
+    botocore reads the list of certificate authorities for every connection, which takes longer
+    than the handshake itself; here it is read once per process.
+    """
+
+    def _get_ssl_context(self) -> ssl.SSLContext:
+        return _trusting(get_cert_path(self._verify))
+
+    def _setup_ssl_cert(self, conn: Any, *_: Any) -> None:
+        conn.cert_reqs = "CERT_REQUIRED"
+        conn.ca_certs = None
+
+
+@functools.cache
+def _trusting(ca_bundle: str) -> ssl.SSLContext:
+    """A context that accepts certificates of these authorities alone; it holds nothing else."""
+    context: ssl.SSLContext = create_urllib3_context()
+    context.load_verify_locations(ca_bundle)
+    return context
+
+
 class Transport:
     """Sends the requests of the clients attached to it; one per account session."""
 
@@ -92,6 +118,7 @@ class Transport:
         self._lock = threading.Lock()
         self._sessions: dict[frozenset[tuple[str, str]], Any] = {}
         self._by_host: dict[str, Any] = {}
+        self._has_proxies: bool | None = None
 
     def attach(self, client: Any) -> None:
         """Make a botocore client send through this transport."""
@@ -158,10 +185,12 @@ class Transport:
             if host in self._by_host:
                 return self._by_host[host]
             # Reading the environment costs more than signing: once for a host is enough.
-            proxies = get_environ_proxies(url)
+            if self._has_proxies is None:
+                self._has_proxies = bool(getproxies())
+            proxies = get_environ_proxies(url) if self._has_proxies else {}
             key = frozenset(proxies.items())
             if key not in self._sessions:
-                self._sessions[key] = URLLib3Session(
+                self._sessions[key] = _Connections(
                     verify=self._ca_bundle or True,
                     proxies=proxies,
                     timeout=(CONNECT_SECONDS, READ_SECONDS),

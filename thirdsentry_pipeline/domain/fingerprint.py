@@ -8,6 +8,8 @@ or the volatile fields (times of reports and deliveries). Any other change gives
 from __future__ import annotations
 
 import hashlib
+import operator
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -49,6 +51,7 @@ way are passed through."""
 
 # What tells the records of a list apart, so that lists read in the order people expect.
 _IDENTITY_KEYS = ("arn", "region", "finding_id")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ def with_canonical_payload(reading: Reading) -> Reading:
 
 def nfc(text: str) -> str:
     """The text in unicode's composed form, as a plain ``str``."""
-    return unicodedata.normalize("NFC", str.__str__(text))
+    plain = str.__str__(text)
+    return plain if plain.isascii() else unicodedata.normalize("NFC", plain)
 
 
 def canonical_text(text: str, where: str = "text") -> str:
@@ -128,7 +132,7 @@ def canonical_text(text: str, where: str = "text") -> str:
     if "\x00" in plain:
         message = f"{where} holds a NUL character, which Postgres can't store"
         raise MalformedPayloadError(message)
-    if any("\ud800" <= character <= "\udfff" for character in plain):
+    if not plain.isascii() and _SURROGATE.search(plain):
         message = f"{where} holds a lone surrogate, which is no text"
         raise MalformedPayloadError(message)
     return plain
@@ -144,7 +148,7 @@ def _value(value: Any, where: str) -> Any:
     if isinstance(value, Mapping):
         return _mapping(value, where)
     if isinstance(value, list | tuple):
-        return sorted((_value(item, f"{where}[]") for item in value), key=_order)
+        return _sorted([_value(item, f"{where}[]") for item in value])
     message = f"{where} is a {type(value).__name__}, which JSON does not know"
     raise MalformedPayloadError(message)
 
@@ -170,14 +174,28 @@ def _mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
     return result
 
 
-def _order(value: Any) -> tuple[tuple[str, ...], bytes]:
+def _sorted(values: list[Any]) -> list[Any]:
     """Text sorts as text, records by what names them; canonical bytes settle the rest."""
+    names = [_name(value) for value in values]
+    if len(set(names)) == len(names):
+        return [value for _, value in sorted(zip(names, values, strict=True), key=_first)]
+    ranks = [
+        (name, b"" if isinstance(value, str) else rfc8785.dumps(value))
+        for name, value in zip(names, values, strict=True)
+    ]
+    return [value for _, value in sorted(zip(ranks, values, strict=True), key=_first)]
+
+
+_first = operator.itemgetter(0)
+
+
+def _name(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        return ((value,), b"")
+        return (value,)
     identity: Sequence[Any] = ()
     if isinstance(value, dict):
         identity = [value.get(key) for key in _IDENTITY_KEYS]
-    return (tuple("" if part is None else str(part) for part in identity), rfc8785.dumps(value))
+    return tuple("" if part is None else str(part) for part in identity)
 
 
 def _without(value: Any, paths: frozenset[tuple[str, ...]]) -> Any:

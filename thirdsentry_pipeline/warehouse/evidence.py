@@ -212,10 +212,11 @@ def _insert_evidence(
         return {}, {}
     columns = tables.evidence.c
     stored = c.execute(
+        # The rows beside the statement and not in it: so its text is made once per process.
         upsert(tables.evidence)
-        .values(rows)
         .on_conflict_do_nothing(index_elements=["organization_id", "fingerprint"])
-        .returning(columns.fingerprint, columns.evidence_id)
+        .returning(columns.fingerprint, columns.evidence_id),
+        rows,
     )
     new = {row.fingerprint: row.evidence_id for row in stored}
     rest = [row["fingerprint"] for row in rows if row["fingerprint"] not in new]

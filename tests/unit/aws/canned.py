@@ -115,3 +115,8 @@ def xml(operation, inner):
         f"<{operation}Response><{operation}Result>{inner}</{operation}Result>"
         f"<ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{operation}Response>"
     )
+
+
+def signing_key(request):
+    """The access key id a request is signed with."""
+    return request.headers["Authorization"].decode().split("Credential=")[1].split("/")[0]
