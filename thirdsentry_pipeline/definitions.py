@@ -13,6 +13,10 @@ from thirdsentry_pipeline.automation.jobs import (
     evidence_checks_job,
 )
 from thirdsentry_pipeline.automation.retention import retention_prune_daily, retention_prune_job
+from thirdsentry_pipeline.automation.run_history import (
+    run_history_prune_daily,
+    run_history_prune_job,
+)
 from thirdsentry_pipeline.automation.schedules import (
     audit_anchors_daily,
     aws_evidence_daily,
@@ -38,6 +42,7 @@ defs = dg.Definitions(
         coverage_history_job,
         audit_anchors_job,
         retention_prune_job,
+        run_history_prune_job,
     ],
     schedules=[
         aws_evidence_daily,
@@ -45,6 +50,7 @@ defs = dg.Definitions(
         evidence_checks_hourly,
         audit_anchors_daily,
         retention_prune_daily,
+        run_history_prune_daily,
     ],
     sensors=[organization_registry, abandoned_runs, coverage_alerts],
     resources={

@@ -40,6 +40,7 @@ class Settings:
     principal_arn: str | None = None
     organizations_per_run: int = 1
     partition_window_days: int = 90
+    run_history_days: int = 90
     anchor_bucket: str | None = None
     alert_sns_topic_arn: str | None = None
     alert_webhook_url: str | None = field(default=None, repr=False)
@@ -71,6 +72,9 @@ class Settings:
             ),
             partition_window_days=read.whole_number(
                 "THIRDSENTRY_PARTITION_WINDOW_DAYS", default=90, least=1, most=3_660
+            ),
+            run_history_days=read.whole_number(
+                "THIRDSENTRY_RUN_HISTORY_DAYS", default=90, least=1, most=3_660
             ),
             anchor_bucket=read.bucket("THIRDSENTRY_ANCHOR_BUCKET"),
             alert_sns_topic_arn=read.arn("THIRDSENTRY_ALERT_SNS_TOPIC_ARN", "sns"),
