@@ -17,8 +17,24 @@ HOME_VARIABLE = "THIRDSENTRY_TESTS_POSTGRES"
 pytest_plugins = ["tests.sandbox_fixtures", "tests.coverage_fixtures", "tests.dagster_fixtures"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How far the fault tests go; the defaults are the quick part, which every run does."""
+    group = parser.getgroup("faults")
+    group.addoption("--long", action="store_true", help="the long part of the fault tests")
+    group.addoption("--figures", action="store_true", help="write docs/reliability.md's figures")
+    for name, quick, what in (
+        ("--seeds", 25, "kill a sync at so many seeded random moments"),
+        ("--first-seed", 0, "the first of the seeds"),
+        ("--answers", 2_000, "hostile answers through parser and judge"),
+        ("--days", 30, "simulated days"),
+        ("--rounds", 3, "syncs in one daemon"),
+    ):
+        group.addoption(name, type=int, default=quick, help=what)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Name the session's server; xdist workers inherit the name through the environment."""
+    config.addinivalue_line("markers", "fault(number, …): holds these faults of the matrix")
     if not hasattr(config, "workerinput"):
         home = tempfile.mkdtemp(prefix="thirdsentry-tests-")
         # As root the server runs as another user, who has to pass through.

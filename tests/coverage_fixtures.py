@@ -24,5 +24,16 @@ def coverage_project(
     database.reset()
     project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
     project.succeed("build")
+    database.dispose()
+    pristine = WarehouseDatabase(postgres_server, f"{name}_pristine", name)
+    pristine.reset()
+    pristine.dispose()
     yield project
+    pristine.drop()
     database.drop()
+
+
+@pytest.fixture(scope="session")
+def coverage_template(coverage_project: DbtProject) -> str:
+    """The name of a database to clone: migrated, with the coverage schema, and empty."""
+    return f"{coverage_project.database.name}_pristine"

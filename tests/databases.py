@@ -43,9 +43,12 @@ class DatabaseServer:
 class WarehouseDatabase:
     """A clone of the migrated template and its URLs; engines are shared within a test."""
 
-    def __init__(self, server: DatabaseServer, name: str) -> None:
+    def __init__(
+        self, server: DatabaseServer, name: str, template: str = WAREHOUSE_DATABASE
+    ) -> None:
         self.server = server
         self.name = name
+        self.template = template
         self.is_used = False
         self._engines: dict[Role, Engine] = {}
 
@@ -105,7 +108,7 @@ class WarehouseDatabase:
         self.drop()
         self.server.execute(
             sql.SQL("create database {} template {} strategy file_copy").format(
-                sql.Identifier(self.name), sql.Identifier(WAREHOUSE_DATABASE)
+                sql.Identifier(self.name), sql.Identifier(self.template)
             )
         )
         # Grants on a database are not cloned with it.

@@ -56,18 +56,23 @@ class Lab:
         return value
 
 
-@pytest.fixture
-def lab(clean_database, empty_sandbox, sandbox_environment):
-    platform = PlatformAws(endpoint_url=empty_sandbox.endpoint_url, region="us-east-1")
+def lab_on(database, sandbox, environment):
+    """The laboratory on a warehouse and a sandbox; the process's environment names the sandbox."""
+    platform = PlatformAws(endpoint_url=sandbox.endpoint_url, region="us-east-1")
     services = Services(
-        pipeline=clean_database.engine("pipeline"),
-        scheduler=clean_database.engine("scheduler"),
+        pipeline=database.engine("pipeline"),
+        scheduler=database.engine("scheduler"),
         platform=platform,
-        keys=TenantKeys(platform.client("kms"), sandbox_environment["THIRDSENTRY_KMS_KEY_ID"]),
-        principal_arn=sandbox_environment["THIRDSENTRY_PRINCIPAL_ARN"],
+        keys=TenantKeys(platform.client("kms"), environment["THIRDSENTRY_KMS_KEY_ID"]),
+        principal_arn=environment["THIRDSENTRY_PRINCIPAL_ARN"],
         clock=utc_now,
     )
-    return Lab(services, empty_sandbox.admin, clean_database)
+    return Lab(services, sandbox.admin, database)
+
+
+@pytest.fixture
+def lab(clean_database, empty_sandbox, sandbox_environment):
+    return lab_on(clean_database, empty_sandbox, sandbox_environment)
 
 
 @pytest.fixture

@@ -1,0 +1,153 @@
+"""Where a victim dies: named steps of the product's own functions, wrapped from outside.
+
+The product has no test switch. A victim imports it, wraps one function (or one SQL statement)
+and kills itself with SIGKILL there, so nothing runs afterwards: no ``finally``, no ``atexit``.
+"""
+
+import importlib
+import os
+import re
+import signal
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.default import DefaultDialect
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Call:
+    """Dies before or after the n-th call of a function."""
+
+    where: str
+    when: str = "before"
+    nth: int = 1
+
+    def install(self, act=die):
+        module, _, name = self.where.partition(":")
+        owner = importlib.import_module(module)
+        *path, attribute = name.split(".")
+        for one in path:
+            owner = getattr(owner, one)
+        real, calls = getattr(owner, attribute), count(1)
+
+        def wrapped(*arguments, **named):
+            mine = next(calls) == self.nth
+            if mine and self.when == "before":
+                act()
+            answer = real(*arguments, **named)
+            if mine and self.when == "after":
+                act()
+            return answer
+
+        setattr(owner, attribute, wrapped)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Dies inside of a ``with`` over a context manager function, once it is entered."""
+
+    where: str
+
+    def install(self, act=die):
+        module, _, name = self.where.partition(":")
+        owner = importlib.import_module(module)
+        real = getattr(owner, name)
+
+        @contextmanager
+        def wrapped(*arguments, **named):
+            with real(*arguments, **named) as entered:
+                act()
+                yield entered
+
+        setattr(owner, name, wrapped)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """Dies before or after a statement whose text matches is sent to Postgres."""
+
+    pattern: str
+    when: str = "after"
+    nth: int = 1
+
+    def install(self, act=die):
+        calls = count(1)
+
+        def maybe(_connection, _cursor, statement, *_):
+            if re.search(self.pattern, statement) and next(calls) == self.nth:
+                act()
+
+        event.listen(Engine, f"{self.when}_cursor_execute", maybe)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Dies before or after the COMMIT of the first transaction that sent a matching statement."""
+
+    pattern: str
+    when: str
+
+    def install(self, act=die):
+        armed = set()
+        real = DefaultDialect.do_commit
+
+        def note(connection, _cursor, statement, *_):
+            if re.search(self.pattern, statement):
+                armed.add(id(connection.connection.dbapi_connection))
+
+        def commit(dialect, dbapi_connection):
+            plain = getattr(dbapi_connection, "dbapi_connection", dbapi_connection)
+            mine = id(plain) in armed
+            if mine and self.when == "before":
+                act()
+            real(dialect, dbapi_connection)
+            if mine:
+                act()
+
+        event.listen(Engine, "before_cursor_execute", note)
+        DefaultDialect.do_commit = commit
+
+
+SYNC = "thirdsentry_pipeline.operations.sync_connection"
+ASSET = "thirdsentry_pipeline.assets.evidence"
+RUN_ROW = r"INSERT INTO warehouse\.connector_runs"
+OBSERVATIONS = r"INSERT INTO warehouse\.evidence_observations"
+
+BEFORE_COMMIT = {
+    "before the run row": Statement(RUN_ROW, "before"),
+    "after the run row": Statement(RUN_ROW),
+    "before the run row commits": Commit(RUN_ROW, "before"),
+    "after the run row commits": Commit(RUN_ROW, "after"),
+    "before the credential opens": Call(f"{SYNC}:open_external_id"),
+    "after the credential opens": Call(f"{SYNC}:open_external_id", "after"),
+    "before the role is assumed": Call(f"{SYNC}:open_role_session"),
+    "in the open role": Opened(f"{SYNC}:open_role_session"),
+    **{
+        f"before request {number}": Call(
+            "thirdsentry_pipeline.aws.transport:Transport._send", "before", number
+        )
+        for number in (3, 8, 12)
+    },
+    "after everything is fetched": Call(f"{SYNC}:collect_account", "after"),
+    "before evidence": Statement(r"INSERT INTO warehouse\.evidence ", "before"),
+    "after evidence": Statement(r"INSERT INTO warehouse\.evidence "),
+    "after observations": Statement(OBSERVATIONS),
+    "after the state": Statement(r"insert into warehouse\.evidence_state"),
+    "after the audit row": Statement(r"INSERT INTO warehouse\.audit_log"),
+    "before the readings commit": Commit(OBSERVATIONS, "before"),
+}
+AFTER_COMMIT = {
+    "after the readings commit": Commit(OBSERVATIONS, "after"),
+    "before the first materialization": Call(f"{ASSET}:materialize_result"),
+    "after the fourth materialization": Call(f"{ASSET}:materialize_result", "after", 4),
+    "before the run is concluded": Call(f"{ASSET}:conclude"),
+    "after the run is concluded": Call(f"{ASSET}:conclude", "after"),
+}
+ALERTS = "thirdsentry_pipeline.operations.alerts"
+STEPS = BEFORE_COMMIT | AFTER_COMMIT
