@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from benchmarks.lab import Lab, account_id, organization_id
@@ -13,10 +12,13 @@ from benchmarks.rows import Row, seconds_of
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.time import utc_now
 from thirdsentry_pipeline.operations.sync import sync_organization
+from thirdsentry_pipeline.operations.sync_batch import sync_organizations
 from thirdsentry_pipeline.operations.sync_results import SyncStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from thirdsentry_pipeline.operations.sync_results import OrganizationSync
 
 TYPES = tuple(EvidenceType)
 LATENCY_MS = 50.0
@@ -35,9 +37,7 @@ def sync(lab: Lab, organization: str) -> int:
         RuntimeError: not everything was read.
     """
     done = sync_organization(lab.services, organization, utc_now().date(), TYPES, "benchmark")
-    if done.status is not SyncStatus.SUCCEEDED:
-        message = f"the benchmark's sync of {organization} ended as {done.status}"
-        raise RuntimeError(message)
+    check(organization, done)
     return sum(one.api_calls for one in done.connections)
 
 
@@ -121,7 +121,19 @@ def hundred_accounts(lab: Lab, repetitions: int) -> list[Row]:
     ]
 
 
-def sync_all(lab: Lab, organizations: Sequence[str], at_once: int = 8) -> None:
-    with ThreadPoolExecutor(at_once) as pool:
-        for _ in pool.map(lambda one: sync(lab, one), organizations):
-            pass
+def sync_all(lab: Lab, organizations: Sequence[str]) -> None:
+    """What a batched run does with its organizations.
+
+    Raises:
+        RuntimeError: not everything was read.
+    """
+    today = utc_now().date()
+    partitions = [(today, one) for one in organizations]
+    for _, organization, done in sync_organizations(lab.services, partitions, TYPES, "benchmark"):
+        check(organization, done)
+
+
+def check(organization: str, done: OrganizationSync) -> None:
+    if done.status is not SyncStatus.SUCCEEDED:
+        message = f"the benchmark's sync of {organization} ended as {done.status}"
+        raise RuntimeError(message)

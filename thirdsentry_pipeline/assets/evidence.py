@@ -5,6 +5,7 @@ the connector run. What was not read is not materialized: its partition stays mi
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, datetime
 
 import dagster as dg
@@ -24,9 +25,13 @@ from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import queued_day_may_start
 from thirdsentry_pipeline.domain.time import utc_now
 from thirdsentry_pipeline.operations.services import Services
-from thirdsentry_pipeline.operations.sync import sync_organization
+from thirdsentry_pipeline.operations.sync_batch import sync_organizations
 from thirdsentry_pipeline.operations.sync_results import OrganizationSync, SyncStatus
-from thirdsentry_pipeline.partitions import day_and_organization, evidence_partitions
+from thirdsentry_pipeline.partitions import (
+    day_and_organization,
+    evidence_partitions,
+    partition_key,
+)
 from thirdsentry_pipeline.resources.assume_role import AssumeRoleResource
 from thirdsentry_pipeline.resources.keys import TenantKeysResource
 from thirdsentry_pipeline.resources.warehouse import WarehouseResource
@@ -66,28 +71,26 @@ def aws_evidence(
     types = [kind for kind in EvidenceType if EVIDENCE_KEYS[kind] in context.selected_asset_keys]
     partition_keys = list(context.partition_keys)
     refuse_two_names(context, partition_keys)
-    syncs: list[OrganizationSync] = []
-    for key in partition_keys:
-        day, organization_id = day_and_organization(key)
+    partitions = [day_and_organization(key) for key in partition_keys]
+    for day, _ in partitions:
         refuse_other_days(context, day, services.clock())
-        if len(partition_keys) == 1:
-            context.instance.add_run_tags(context.run.run_id, {ORGANIZATION_TAG: organization_id})
-        sync = sync_organization(
-            services,
-            organization_id,
-            day,
-            types,
-            context.run.run_id,
-            # A person who launches a run wants every account tried, also one that waits.
-            due_only=SCHEDULE_NAME_TAG in context.run.tags,
-        )
-        syncs.append(sync)
-        for kind in types:
-            outcome = type_outcome(sync, kind, services.clock())
-            if outcome.is_read and len(partition_keys) == 1:
-                yield materialize_result(outcome)
-            else:
-                context.log_event(partition_event(outcome, key))
+    alone = len(partitions) == 1
+    if alone:
+        context.instance.add_run_tags(context.run.run_id, {ORGANIZATION_TAG: partitions[0][1]})
+    syncs: list[OrganizationSync] = []
+    # A person who launches a run wants every account tried, also one that waits.
+    due_only = SCHEDULE_NAME_TAG in context.run.tags
+    with closing(
+        sync_organizations(services, partitions, types, context.run.run_id, due_only=due_only)
+    ) as ended:
+        for day, organization_id, sync in ended:
+            syncs.append(sync)
+            for kind in types:
+                outcome = type_outcome(sync, kind, services.clock())
+                if outcome.is_read and alone:
+                    yield materialize_result(outcome)
+                else:
+                    context.log_event(partition_event(outcome, partition_key(day, organization_id)))
     conclude(context, syncs)
 
 
@@ -161,7 +164,10 @@ def conclude(context: dg.AssetExecutionContext, syncs: list[OrganizationSync]) -
     statuses = {sync.status for sync in syncs}
     whole = statuses.pop() if len(statuses) == 1 else SyncStatus.PARTIAL
     context.instance.add_run_tags(context.run.run_id, {STATUS_TAG: whole.value})
-    failed = [sync for sync in syncs if sync.status is SyncStatus.FAILED]
+    failed = sorted(
+        (sync for sync in syncs if sync.status is SyncStatus.FAILED),
+        key=lambda sync: sync.organization_id,
+    )
     if failed:
         message = " ".join(failure_sentence(sync.organization_id, sync) for sync in failed)
         raise failure(context, message, may_help=any(may_retry(sync) for sync in failed))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from thirdsentry_pipeline.domain.identifiers import parse_organization_id
@@ -20,6 +21,7 @@ from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from datetime import date
 
     from thirdsentry_pipeline.domain.evidence import EvidenceType
@@ -39,6 +41,8 @@ def sync_organization(
     *,
     due_only: bool = False,
     on_progress: Callable[[ConnectionSync], None] | None = None,
+    interruption: Interruption | None = None,
+    room: AbstractContextManager[object] | None = None,
 ) -> OrganizationSync:
     """Read ``types`` in every live connection of the organization and record what was read.
 
@@ -48,6 +52,9 @@ def sync_organization(
 
     With ``due_only`` (a schedule's run) a connection whose role was refused is left alone until
     its next attempt is due; it counts as not read, with no run of its own.
+
+    ``interruption`` lets another thread end the sync; an account is read inside ``room``, which
+    makes it wait while others take up all the places.
     """
     organization_id = parse_organization_id(organization_id)
     with organization_scope(services.pipeline, organization_id) as database:
@@ -63,7 +70,13 @@ def sync_organization(
         logger.info("%s", outcome.sentence())
     due = [one for one in live if one not in waiting]
     reader = ConnectionReader(
-        services, organization_id, day, tuple(types), dagster_run_id, Interruption()
+        services,
+        organization_id,
+        day,
+        tuple(types),
+        dagster_run_id,
+        interruption or Interruption(),
+        room or nullcontext(),
     )
     pool = ThreadPoolExecutor(
         max_workers=min(CONCURRENT_CONNECTIONS, len(due)) or 1, thread_name_prefix="connection"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from thirdsentry_pipeline.warehouse.database import is_deadlock
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import date
     from uuid import UUID
 
@@ -50,14 +52,20 @@ class ConnectionReader:
     types: tuple[EvidenceType, ...]
     dagster_run_id: str
     interruption: Interruption = field(default_factory=Interruption)
+    room: AbstractContextManager[object] = field(default_factory=nullcontext)
 
     def read(self, connection: Connection) -> ConnectionSync:
         """Run one connection to its end; every failure becomes an outcome, none is raised."""
+        with self.room:
+            return self._read(connection)
+
+    def _read(self, connection: Connection) -> ConnectionSync:
         run_id = uuid4()
         started = time.monotonic()
         calls = _Calls()
         sealed: SealedCredential | None = None
         try:
+            self.interruption.check()
             sealed = self._start(connection, run_id)
             collected = self._collect(connection, run_id, sealed, calls)
             self.interruption.check()
