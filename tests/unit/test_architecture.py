@@ -59,6 +59,7 @@ DOMAIN_NEEDS_ONLY = {"rfc8785"}
 HAND_THE_ENVIRONMENT_ON = {
     "assets/coverage.py": "sets dbt's login for dagster-dbt's child process and restores what was",
     "assets/dbt_runner.py": "adds dbt's login for a child process",
+    "automation/fork_process.py": "keeps numpy single-threaded in a child process",
     "cli/demo.py": "gives the sandbox's variables to boto3",
     "cli/output.py": "asks whether the terminal's width was set",
     "local/dagster_server.py": "adds DAGSTER_HOME for a child process",

@@ -10,6 +10,7 @@ import dagster as dg
 import yaml
 
 from thirdsentry_pipeline.assets.evidence import ORGANIZATION_TAG
+from thirdsentry_pipeline.automation.fork_launcher import ForkRunLauncher, can_fork
 from thirdsentry_pipeline.settings import Settings
 
 DAGSTER_YAML = "dagster.yaml"
@@ -18,6 +19,10 @@ MAX_RUN_SECONDS = 3600
 START_TIMEOUT_SECONDS = 180
 CANCEL_TIMEOUT_SECONDS = 180
 TICK_DAYS = {"skipped": 2, "success": 30, "failure": 90, "started": 30}
+FORK_RUN_LAUNCHER = {
+    "module": ForkRunLauncher.__module__,
+    "class": ForkRunLauncher.__name__,
+}
 PARTITION_ORGANIZATION_TAG = "dagster/partition/organization"
 
 
@@ -44,6 +49,7 @@ def instance_config(settings: Settings) -> dict[str, Any]:
             "class": "LocalComputeLogManager",
             "config": {"base_dir": str(home / "compute_logs")},
         },
+        **({"run_launcher": FORK_RUN_LAUNCHER} if can_fork() else {}),
         "concurrency": {
             "runs": {
                 "max_concurrent_runs": MAX_CONCURRENT_RUNS,

@@ -28,6 +28,7 @@ from thirdsentry_pipeline.automation.jobs import (
     coverage_history_job,
     evidence_checks_job,
 )
+from thirdsentry_pipeline.automation.run_workers import own_worker
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.partitions import (
     ORGANIZATIONS,
@@ -97,7 +98,8 @@ def _run(
         launched = launched.get_subset(
             asset_selection=frozenset(asset_selection), asset_check_selection=frozenset()
         )
-    run = _create_run(instance, launched, job, tags or {})
+    # Killed or cancelled from the UI, a run of this process is found like one of a worker's.
+    run = _create_run(instance, launched, job, {**own_worker().as_tags(), **(tags or {})})
     result = execute_run(launched, run, instance, raise_on_error=False)
     return result.run_id, result.success
 

@@ -28,6 +28,7 @@ from thirdsentry_pipeline.domain.errors import ConfigurationError
 
 _ATTEMPTS = 4
 _BRIEF_SECONDS = 3
+_PLATFORM_SERVICES = ("kms",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,16 @@ _ANONYMOUS = Config(
 def _models() -> Loader:
     """The service models, read from disk once per process."""
     return create_loader(None)
+
+
+def preload_models() -> None:
+    """Read from disk what clients are made from; no client, session or credential is made."""
+    loader = _models()
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        loader.load_data(name)
+    for service in (*SERVICES, *_PLATFORM_SERVICES):
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(service, kind)
 
 
 def quiet_loggers() -> None:

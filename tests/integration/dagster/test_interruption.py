@@ -10,6 +10,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION
+from thirdsentry_pipeline.automation.run_workers import RunWorker
 
 pytestmark = pytest.mark.integration
 
@@ -56,6 +57,8 @@ def test_a_stopped_run_is_terminal_and_recorded_as_failed(installation, told):
         process.wait()
     with installation.instance() as instance:
         (run,) = instance.get_runs()
+        # While it ran, run monitoring and the UI could find its process.
+        assert RunWorker.from_tags(run.tags).pid == process.pid
         assert run.status in {DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED}
     assert lab.value("select status from warehouse.connector_runs") == "failed"
     assert lab.value("select count(*) from warehouse.audit_log where action = 'sync_failed'") == 1

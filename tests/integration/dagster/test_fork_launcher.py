@@ -1,0 +1,201 @@
+"""Runs forked from the preloaded server, on a real instance: their lives, and their deaths."""
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from dagster import DagsterEvent, DagsterRunStatus
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
+from dagster._core.origin import JobPythonOrigin
+from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
+    QueuedRunCoordinatorDaemon,
+)
+
+from thirdsentry_pipeline.automation import fork_launcher, launch
+from thirdsentry_pipeline.automation.fork_launcher import ForkRunLauncher
+from thirdsentry_pipeline.automation.run_workers import RunWorker
+
+pytestmark = pytest.mark.integration
+
+ROOT = str(Path(__file__).parents[3])
+REPOSITORY = ReconstructableRepository.for_module(
+    "tests.integration.dagster.forked_location", "defs", ROOT
+)
+ORGANIZATION = {"thirdsentry/organization": "65f0a1b2c3d4e5f6a7b8c9d0"}
+SECONDS = 60
+
+
+class Forking:
+    """A launcher on an instance, and what a test asks of both."""
+
+    def __init__(self, launcher, instance):
+        self.launcher = launcher
+        self.instance = instance
+        adopt(launcher, instance)
+
+    def create(self, job, tags=None):
+        return launch._create_run(
+            self.instance, ReconstructableJob(REPOSITORY, job), job, tags or {}
+        )
+
+    def launch(self, job, tags=None):
+        run = self.create(job, tags)
+        self.launcher.launch_run(LaunchRunContext(run, workspace=None))
+        return run.run_id
+
+    def run(self, run_id):
+        return self.instance.get_run_by_id(run_id)
+
+    def until(self, run_id, *statuses):
+        deadline = time.monotonic() + SECONDS
+        while self.run(run_id).status not in statuses:
+            assert time.monotonic() < deadline, self.run(run_id).status
+            time.sleep(0.05)
+        return self.run(run_id)
+
+    def started(self, job, tags=None):
+        run = self.until(self.launch(job, tags), DagsterRunStatus.STARTED)
+        return run, RunWorker.from_tags(run.tags)
+
+    def messages(self, run_id):
+        return [one.message for one in self.instance.all_logs(run_id)]
+
+    @property
+    def server(self):
+        (server,) = self.launcher._servers.values()
+        return server
+
+
+def adopt(launcher, instance):
+    launcher._instance_weakref = None
+    launcher.register_instance(instance)
+
+
+@pytest.fixture(scope="module")
+def launcher():
+    """One server for the module: its runs get their instance from each request."""
+    made = ForkRunLauncher()
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def forking(installation, launcher):
+    with installation.instance() as instance:
+        yield Forking(launcher, instance)
+
+
+def test_each_run_is_a_process_of_its_own_that_sees_nothing_of_the_one_before(forking):
+    runs = []
+    for _ in range(2):
+        run_id = forking.launch("remembering")
+        runs.append(forking.until(run_id, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE))
+    assert [run.status for run in runs] == [DagsterRunStatus.SUCCESS] * 2
+    assert [run.tags["seen"] for run in runs] == [run.run_id for run in runs]
+    pids = {int(run.tags["pid"]) for run in runs}
+    assert len(pids | {os.getpid(), forking.server.pid}) == 4
+    for run in runs:
+        assert run.tags["session"] == run.tags["pid"] == str(RunWorker.from_tags(run.tags).pid)
+        assert f"Started process for run (pid: {run.tags['pid']})." in forking.messages(run.run_id)
+    output = Path(forking.instance.root_directory, "compute_logs")
+    written = [path.read_text() for path in output.rglob("*.out")]
+    assert written == ["written to the compute log\n"] * 2
+
+
+def test_the_server_has_one_thread_and_no_connection_when_it_forks(forking):
+    forking.until(forking.launch("remembering"), DagsterRunStatus.SUCCESS)
+    server = psutil.Process(forking.server.pid)
+    assert server.num_threads() == 1
+    assert server.net_connections() == []
+
+
+def test_a_killed_worker_is_noticed_and_its_organization_is_free_again(forking):
+    run, worker = forking.started("waiting", ORGANIZATION)
+    next_one = forking.create("remembering", ORGANIZATION)
+    queue(forking.instance, next_one)
+    monitor(forking.instance)
+    assert forking.run(run.run_id).status is DagsterRunStatus.STARTED
+    assert may_start(forking.instance) == []
+    os.kill(worker.pid, signal.SIGKILL)
+    gone(worker)
+    monitor(forking.instance)
+    assert forking.run(run.run_id).status is DagsterRunStatus.FAILURE
+    assert any(f"process {worker.pid}" in one for one in forking.messages(run.run_id))
+    assert may_start(forking.instance) == [next_one.run_id]
+
+
+def test_a_run_outlives_server_and_daemon_and_the_next_daemon_can_stop_it(forking):
+    run, worker = forking.started("waiting")
+    dead = forking.server
+    os.kill(dead.pid, signal.SIGKILL)
+    other = Forking(ForkRunLauncher(), forking.instance)
+    assert other.launcher.check_run_worker_health(run).status is WorkerStatus.RUNNING
+    assert other.launcher.terminate(run.run_id)
+    stopped = forking.until(run.run_id, DagsterRunStatus.CANCELED)
+    gone(worker)
+    assert not other.launcher.terminate(stopped.run_id)
+    # And the next run has a new server.
+    adopt(forking.launcher, forking.instance)
+    forking.until(forking.launch("remembering"), DagsterRunStatus.SUCCESS)
+    assert forking.server.pid != dead.pid
+
+
+def test_a_run_that_is_stopped_before_it_starts_never_starts(forking):
+    run = forking.create("remembering")
+    assert forking.launcher.terminate(run.run_id)
+    forking.launcher.launch_run(LaunchRunContext(forking.run(run.run_id), workspace=None))
+    stopped = forking.until(run.run_id, DagsterRunStatus.CANCELED)
+    assert "seen" not in stopped.tags
+
+
+def test_a_server_older_than_the_code_is_replaced(monkeypatch):
+    origin = JobPythonOrigin("remembering", REPOSITORY.get_python_origin())
+    launcher = ForkRunLauncher()
+    server = launcher._server_for(origin, "location 1")
+    assert launcher._server_for(origin, "location 1") is server
+    reloaded = launcher._server_for(origin, "location 2")
+    monkeypatch.setattr(fork_launcher, "code_on_disk", lambda: "edited")
+    edited = launcher._server_for(origin, "location 2")
+    assert len({server.pid, reloaded.pid, edited.pid}) == 3
+    launcher.dispose()
+    assert not any(one.is_running() for one in (server, reloaded, edited))
+
+
+def test_a_run_whose_code_does_not_load_fails_with_the_reason(forking):
+    repository = ReconstructableRepository.for_module("tests.integration.no_such", "defs", ROOT)
+    run = forking.create("remembering")
+    origin = run.job_code_origin._replace(repository_origin=repository.get_python_origin())
+    with pytest.raises(Exception, match=r"No module named 'tests\.integration\.no_such'"):
+        forking.launcher.launch_run(
+            LaunchRunContext(run._replace(job_code_origin=origin), workspace=None)
+        )
+
+
+def monitor(instance):
+    process = SimpleNamespace(instance=instance, create_request_context=lambda: None)
+    errors = list(execute_run_monitoring_iteration(process, logging.getLogger("test")))
+    assert not any(errors), errors
+
+
+def queue(instance, run):
+    instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
+
+
+def may_start(instance):
+    daemon = QueuedRunCoordinatorDaemon(interval_seconds=1)
+    runs = daemon._get_runs_to_dequeue(instance, instance.get_concurrency_config(), None)
+    return [run.run_id for run in runs]
+
+
+def gone(worker):
+    deadline = time.monotonic() + SECONDS
+    while worker.presence().value == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
