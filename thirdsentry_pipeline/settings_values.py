@@ -11,7 +11,10 @@ from thirdsentry_pipeline.domain.errors import ConfigurationError
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-POSTGRES_SCHEMES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+# The last is what Dagster's own storage needs named, so that one variable serves both.
+POSTGRES_SCHEMES = frozenset(
+    {"postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"}
+)
 
 
 @dataclass(frozen=True, slots=True)

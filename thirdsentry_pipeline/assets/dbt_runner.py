@@ -24,6 +24,8 @@ DBT = str(Path(sys.executable).with_name("dbt"))
 PARTIAL_PARSE = "partial_parse.msgpack"
 TAIL_LINES = 20
 LOCK_TIMEOUT_SECONDS = 15
+TLS_OPTIONS = {"sslmode": "THIRDSENTRY_DBT_SSLMODE", "sslrootcert": "PGSSLROOTCERT"}
+"""Options of a database URL that must hold for dbt's connection too."""
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
@@ -42,9 +44,10 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         # Whoever waits for a reader's open transaction makes every later reader wait as well.
         "PGOPTIONS": f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s",
     }
-    mode = parse_qs(url.query).get("sslmode")
-    if mode:
-        environment["THIRDSENTRY_DBT_SSLMODE"] = mode[0]
+    for option, variable in TLS_OPTIONS.items():
+        values = parse_qs(url.query).get(option)
+        if values:
+            environment[variable] = values[0]
     return environment
 
 
