@@ -64,7 +64,13 @@ def test_nothing_starts_before_the_migrations_ended_well(document):
         "migrate": {"condition": "service_completed_successfully"}
     }
     for name in ("daemon", "webserver"):
-        assert services[name]["depends_on"] == {"code-location": {"condition": "service_healthy"}}
+        assert services[name]["depends_on"]["code-location"] == {"condition": "service_healthy"}
+
+
+def test_the_ui_sees_the_processes_of_runs_and_their_host_keeps_its_name(document):
+    services = document["services"]
+    assert services["webserver"]["pid"] == "service:daemon"
+    assert services["webserver"]["hostname"] == services["daemon"]["hostname"]
 
 
 def test_the_administrators_password_is_for_migrations_alone(document):
@@ -76,10 +82,11 @@ def test_the_administrators_password_is_for_migrations_alone(document):
     assert holders == {"migrate"}
 
 
-def test_who_schedules_and_shows_holds_no_login_to_the_warehouse(document):
-    for name in ("daemon", "webserver"):
-        held = {one for one in document["services"][name]["environment"] if "DATABASE_URL" in one}
-        assert held == {"THIRDSENTRY_DAGSTER_DATABASE_URL"}
+def test_who_shows_holds_no_login_to_the_warehouse(document):
+    held = {
+        one for one in document["services"]["webserver"]["environment"] if "DATABASE_URL" in one
+    }
+    assert held == {"THIRDSENTRY_DAGSTER_DATABASE_URL"}
 
 
 def test_only_the_ui_is_published_and_on_this_machine_alone(document):
