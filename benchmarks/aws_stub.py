@@ -13,6 +13,7 @@ import json
 import random
 import sys
 from collections import Counter
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -25,58 +26,99 @@ from benchmarks.stub_answers import Reply, Request, StubError, action_of, answer
 _ADMIN = "/_stub/"
 # A collection without its session proves nothing: these are delayed, never denied at random.
 _NEVER_DENIED = ("sts.", "kms.")
+_HALF = 0.5
 
 
 class Stub:
-    """What all connections share: settings, counts and the dice of the faults."""
+    """What all connections share: settings and counts."""
 
     def __init__(self) -> None:
         self.settings = StubSettings()
         self.calls: Counter[str] = Counter()
-        self.dice = random.Random(0)
+        self._asked: Counter[str] = Counter()
 
-    def reply(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Reply:
+    def reply(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Sending:
         """The answer to a request and, before it, its place in the count."""
         if target.startswith(_ADMIN):
-            return self._administer(target, body)
+            return Sending(self._administer(target, body))
         service = ""
         try:
             request = parse(method, target, headers, body)
             service = request.service
             action = action_of(request)
             self.calls[action] += 1
-            self._maybe_fail(request, action)
-            return answer(request, action, self.settings)
+            return self._by_chance(request, action)
         except StubError as error:
-            return error_reply(service, error)
+            return Sending(error_reply(service, error), self.settings.latency_ms / 1000)
 
     def _administer(self, target: str, body: bytes) -> Reply:
         told: Any = {}
         if target == f"{_ADMIN}settings":
             self.settings = StubSettings.parse(body, self.settings)
-            self.dice.seed(self.settings.seed)
+            self._asked.clear()
         elif target == f"{_ADMIN}calls":
             told = dict(self.calls)
         elif target == f"{_ADMIN}reset":
             self.calls.clear()
         return Reply(200, "application/json", json.dumps(told).encode())
 
-    def delay(self) -> float:
-        """The seconds before the next answer."""
-        jitter = self.dice.random() * self.settings.jitter_ms if self.settings.jitter_ms else 0.0
-        return (self.settings.latency_ms + jitter) / 1000
+    def _by_chance(self, request: Request, action: str) -> Sending:
+        """The answer, or one of the faults, after the delay.
 
-    def _maybe_fail(self, request: Request, action: str) -> None:
-        drawn = self.dice.random()
-        if drawn < self.settings.throttle_rate:
-            code = "Throttling" if request.service in {"sts", "iam"} else "ThrottlingException"
-            raise StubError(400, code, "Rate exceeded")
-        drawn -= self.settings.throttle_rate
-        if drawn < self.settings.failure_rate:
-            raise StubError(500, "InternalFailure", "An internal error")
-        drawn -= self.settings.failure_rate
-        if drawn < self.settings.denial_rate and not action.startswith(_NEVER_DENIED):
-            raise StubError(403, "AccessDenied", "is not authorized to perform this")
+        The dice are those of this account's n-th such request: which requests meet which fault
+        does not depend on who was faster.
+        """
+        settings = self.settings
+        if settings.is_fair:
+            return Sending(answer(request, action, settings), settings.latency_ms / 1000)
+        place = f"{settings.seed} {request.account_id} {request.region} {action}"
+        self._asked[place] += 1
+        dice = random.Random(f"{place} {self._asked[place]}")
+        delay = (settings.latency_ms + dice.random() * settings.jitter_ms) / 1000
+        drawn = dice.random()
+        for rate, fault in (
+            (settings.throttle_rate, _throttle),
+            (settings.failure_rate, _break_down),
+            (0.0 if action.startswith(_NEVER_DENIED) else settings.denial_rate, _deny),
+        ):
+            if drawn < rate:
+                return Sending(error_reply(request.service, fault(request)), delay)
+            drawn -= rate
+        sending = Sending(answer(request, action, settings), delay)
+        if drawn < settings.reset_rate:
+            return replace(sending, is_reset=True)
+        if drawn - settings.reset_rate < settings.cut_rate:
+            kept = dice.randrange(len(sending.reply.body) or 1)
+            return replace(sending, kept=kept, is_admitted=dice.random() < _HALF)
+        return sending
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How a reply goes out: after ``delay`` seconds, whole unless a fault says otherwise.
+
+    Of a cut reply the first ``kept`` bytes are sent; ``is_admitted`` when the length it tells is
+    that of what is sent, so that only its end shows that there should be more.
+    """
+
+    reply: Reply
+    delay: float = 0.0
+    is_reset: bool = False
+    kept: int | None = None
+    is_admitted: bool = False
+
+
+def _throttle(request: Request) -> StubError:
+    code = "Throttling" if request.service in {"sts", "iam"} else "ThrottlingException"
+    return StubError(400, code, "Rate exceeded")
+
+
+def _break_down(_: Request) -> StubError:
+    return StubError(500, "InternalFailure", "An internal error")
+
+
+def _deny(_: Request) -> StubError:
+    return StubError(403, "AccessDenied", "is not authorized to perform this")
 
 
 class Connection(asyncio.Protocol):
@@ -119,24 +161,31 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Answer after the delay."""
         target = self._target.decode()
-        reply = self._stub.reply(
+        sending = self._stub.reply(
             self._parser.get_method().decode(), target, self._headers, b"".join(self._body)
         )
-        delay = 0.0 if target.startswith(_ADMIN) else self._stub.delay()
-        if delay:
-            asyncio.get_running_loop().call_later(delay, self._write, reply)
+        if sending.delay:
+            asyncio.get_running_loop().call_later(sending.delay, self._write, sending)
         else:
-            self._write(reply)
+            self._write(sending)
 
-    def _write(self, reply: Reply) -> None:
+    def _write(self, sending: Sending) -> None:
         if self._transport is None or self._transport.is_closing():
             return
+        if sending.is_reset:
+            self._transport.abort()
+            return
+        reply = sending.reply
+        body = reply.body[: sending.kept]
+        told = len(body) if sending.is_admitted else len(reply.body)
         head = (
             f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n"
-            f"content-type: {reply.kind}\r\ncontent-length: {len(reply.body)}\r\n"
+            f"content-type: {reply.kind}\r\ncontent-length: {told}\r\n"
             "x-amzn-requestid: r\r\n\r\n"
         )
-        self._transport.write(head.encode() + reply.body)
+        self._transport.write(head.encode() + body)
+        if len(body) < told:
+            self._transport.close()
 
 
 async def _serve(port: int) -> None:

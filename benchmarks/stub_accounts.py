@@ -26,8 +26,10 @@ REGIONS = (
 class StubSettings:
     """How the stub answers; latency and jitter in milliseconds, rates between 0 and 1.
 
-    ``users_with_mfa_every``: each user whose number it divides has no MFA. ``detectors`` is in
-    how many regions GuardDuty is on, ``findings`` how many each of those holds.
+    ``users_without_mfa_every``: each user whose number it divides has no MFA. ``regions`` is how
+    many are enabled, ``detectors`` in how many of them GuardDuty is on, ``findings`` how many
+    each of those holds. An answer can be throttled, a failure of AWS, denied, a connection that
+    is reset, or an answer that is cut; which ones follows from the ``seed`` alone.
     """
 
     latency_ms: float = 0.0
@@ -35,11 +37,26 @@ class StubSettings:
     throttle_rate: float = 0.0
     failure_rate: float = 0.0
     denial_rate: float = 0.0
+    reset_rate: float = 0.0
+    cut_rate: float = 0.0
     users: int = 100
     users_without_mfa_every: int = 10
+    regions: int = 17
     detectors: int = 1
     findings: int = 2
     seed: int = 0
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether every request is answered whole after the same time."""
+        return not (
+            self.jitter_ms
+            or self.throttle_rate
+            or self.failure_rate
+            or self.denial_rate
+            or self.reset_rate
+            or self.cut_rate
+        )
 
     @staticmethod
     def parse(text: bytes, current: StubSettings) -> StubSettings:
@@ -99,12 +116,13 @@ def credential_report(account_id: str, users: int, every: int) -> str:
         "access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,"
         "cert_1_last_rotated,cert_2_active,cert_2_last_rotated"
     )
+    root_mfa = str(root_has_mfa(account_id)).lower()
     rest = "false,N/A,N/A,N/A,N/A,false,N/A,N/A,N/A,N/A,false,N/A,false,N/A"
     lines = [
         header,
         (
             f"<root_account>,arn:aws:iam::{account_id}:root,{GENERATED_AT},not_supported,"
-            f"no_information,not_supported,not_supported,true,{rest}"
+            f"no_information,not_supported,not_supported,{root_mfa},{rest}"
         ),
     ]
     for number in range(users):
@@ -115,6 +133,10 @@ def credential_report(account_id: str, users: int, every: int) -> str:
             f"{GENERATED_AT},N/A,{mfa},{rest}"
         )
     return base64.b64encode("\n".join(lines).encode()).decode()
+
+
+def root_has_mfa(account_id: str) -> bool:
+    return int(account_id) % 3 != 0
 
 
 def password_length(account_id: str) -> int:
@@ -132,8 +154,10 @@ def trail_arn(account_id: str) -> str:
 
 def detector_id(account_id: str, region: str, settings: StubSettings) -> str | None:
     """The region's detector; which regions have one depends on the account."""
-    place = (REGIONS.index(region) - int(account_id)) % len(REGIONS) if region in REGIONS else -1
-    if not 0 <= place < settings.detectors:
+    enabled = REGIONS[: settings.regions]
+    if region not in enabled:
+        return None
+    if (enabled.index(region) - int(account_id)) % len(enabled) >= settings.detectors:
         return None
     return hashlib.md5(f"{account_id} {region}".encode(), usedforsecurity=False).hexdigest()
 

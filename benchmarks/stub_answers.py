@@ -173,9 +173,9 @@ def _get_report(request: Request, settings: StubSettings) -> Reply:
     return _query("GetCredentialReport", _IAM, result)
 
 
-def _summary(_: Request, settings: StubSettings) -> Reply:
+def _summary(request: Request, settings: StubSettings) -> Reply:
     numbers = {
-        "AccountMFAEnabled": 1,
+        "AccountMFAEnabled": int(accounts.root_has_mfa(request.account_id)),
         "AccountPasswordPresent": 1,
         "AccountAccessKeysPresent": 0,
         "Users": settings.users,
@@ -188,6 +188,9 @@ def _summary(_: Request, settings: StubSettings) -> Reply:
 
 def _virtual_devices(request: Request, _: StubSettings) -> Reply:
     account = request.account_id
+    if not accounts.root_has_mfa(account):
+        result = "<IsTruncated>false</IsTruncated><VirtualMFADevices/>"
+        return _query("ListVirtualMFADevices", _IAM, result)
     result = (
         "<IsTruncated>false</IsTruncated><VirtualMFADevices><member>"
         f"<SerialNumber>arn:aws:iam::{account}:mfa/root-account-mfa-device</SerialNumber>"
@@ -247,11 +250,11 @@ def _mfa_devices(request: Request, settings: StubSettings) -> Reply:
     return _query("ListMFADevices", _IAM, listed)
 
 
-def _regions(_: Request, __: StubSettings) -> Reply:
+def _regions(_: Request, settings: StubSettings) -> Reply:
     items = "".join(
         f"<item><regionName>{name}</regionName><regionEndpoint>ec2.{name}.amazonaws.com"
         "</regionEndpoint><optInStatus>opt-in-not-required</optInStatus></item>"
-        for name in accounts.REGIONS
+        for name in accounts.REGIONS[: settings.regions]
     )
     items += (
         "<item><regionName>me-south-1</regionName><regionEndpoint>e</regionEndpoint>"
