@@ -43,4 +43,4 @@ bench: $(STAMP) ## Speed ratios, printed as a table
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 faults: $(STAMP) ## The long part of the fault matrix
-	@exec $(BIN)/python -m pytest tests/faults $(ARGS)
+	@THIRDSENTRY_TEST_ROUNDS=20 exec $(BIN)/python -m pytest tests/faults tests/integration/isolation $(ARGS)

@@ -21,7 +21,8 @@ import httptools
 import uvloop
 
 from benchmarks.stub_accounts import StubSettings
-from benchmarks.stub_answers import Reply, Request, StubError, action_of, answer, error_reply, parse
+from benchmarks.stub_answers import action_of, answer
+from benchmarks.stub_wire import Reply, Request, StubError, error_reply, parse
 
 _ADMIN = "/_stub/"
 # A collection without its session proves nothing: these are delayed, never denied at random.
