@@ -9,7 +9,12 @@ from contextlib import closing
 from datetime import date, datetime
 
 import dagster as dg
-from dagster._core.storage.tags import SCHEDULE_NAME_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    SCHEDULE_NAME_TAG,
+    get_multidimensional_partition_tag,
+)
 
 from thirdsentry_pipeline.assets.evidence_results import (
     TypeOutcome,
@@ -22,12 +27,13 @@ from thirdsentry_pipeline.assets.evidence_specs import (
     EVIDENCE_SPECS,
 )
 from thirdsentry_pipeline.domain.evidence import EvidenceType
-from thirdsentry_pipeline.domain.identifiers import queued_day_may_start
+from thirdsentry_pipeline.domain.identifiers import parse_day, queued_day_may_start
 from thirdsentry_pipeline.domain.time import utc_now
 from thirdsentry_pipeline.operations.services import Services
 from thirdsentry_pipeline.operations.sync_batch import sync_organizations
 from thirdsentry_pipeline.operations.sync_results import OrganizationSync, SyncStatus
 from thirdsentry_pipeline.partitions import (
+    DAY,
     day_and_organization,
     evidence_partitions,
     partition_key,
@@ -41,6 +47,12 @@ ORGANIZATION_TAG = "thirdsentry/organization"
 STATUS_TAG = "thirdsentry/status"
 MAX_RETRIES_TAG = "dagster/max_retries"
 PARTITION_TAG = "dagster/partition"
+DAY_TAGS = (
+    get_multidimensional_partition_tag(DAY),
+    ASSET_PARTITION_RANGE_START_TAG,
+    ASSET_PARTITION_RANGE_END_TAG,
+)
+"""Each holds a day, or a partition's key, which begins with one."""
 
 
 @dg.multi_asset(
@@ -69,11 +81,14 @@ def aws_evidence(
         clock=utc_now,
     )
     types = [kind for kind in EvidenceType if EVIDENCE_KEYS[kind] in context.selected_asset_keys]
+    # Before Dagster looks for the partition: a day outside of the window has none.
+    for tag in DAY_TAGS:
+        if tag in context.run.tags:
+            day = parse_day(context.run.tags[tag].partition("|")[0])
+            refuse_other_days(context, day, services.clock())
     partition_keys = list(context.partition_keys)
     refuse_two_names(context, partition_keys)
     partitions = [day_and_organization(key) for key in partition_keys]
-    for day, _ in partitions:
-        refuse_other_days(context, day, services.clock())
     alone = len(partitions) == 1
     if alone:
         context.instance.add_run_tags(context.run.run_id, {ORGANIZATION_TAG: partitions[0][1]})
