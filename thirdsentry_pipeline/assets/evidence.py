@@ -12,8 +12,8 @@ import dagster as dg
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    MULTIDIMENSIONAL_PARTITION_PREFIX,
     SCHEDULE_NAME_TAG,
-    get_multidimensional_partition_tag,
 )
 
 from thirdsentry_pipeline.assets.evidence_results import (
@@ -48,7 +48,7 @@ STATUS_TAG = "thirdsentry/status"
 MAX_RETRIES_TAG = "dagster/max_retries"
 PARTITION_TAG = "dagster/partition"
 DAY_TAGS = (
-    get_multidimensional_partition_tag(DAY),
+    f"{MULTIDIMENSIONAL_PARTITION_PREFIX}{DAY}",
     ASSET_PARTITION_RANGE_START_TAG,
     ASSET_PARTITION_RANGE_END_TAG,
 )
