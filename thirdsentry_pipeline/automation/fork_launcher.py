@@ -24,6 +24,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from thirdsentry_pipeline.automation.fork_process import ForkProcess, code_on_disk
+from thirdsentry_pipeline.automation.kept_connections import keep_connections
 from thirdsentry_pipeline.automation.run_workers import Presence, RunWorker
 from thirdsentry_pipeline.domain.errors import ConfigurationError, ThirdSentryError
 
@@ -49,6 +50,7 @@ class ForkRunLauncher(RunLauncher[Any], ConfigurableClass):
             raise ConfigurationError(message)
         self._inst_data = inst_data
         self._lock = threading.Lock()
+        self._keeps_connections = False
         self._servers: dict[str, ForkProcess] = {}
         super().__init__()  # type: ignore[no-untyped-call]  # Dagster's is not annotated
 
@@ -90,11 +92,18 @@ class ForkRunLauncher(RunLauncher[Any], ConfigurableClass):
         }
         # One at a time: a fork takes milliseconds, and a server that has to start serves all.
         with self._lock:
+            self._keep_connections()
             server = self._server_for(origin, location_server(context.workspace, run))
             answer = server.ask(request)
         if "error" in answer:
             message = f"The run's process could not be forked: {answer['error']}."
             raise ThirdSentryError(message)
+
+    def _keep_connections(self) -> None:
+        """Once per process that launches runs, which is the daemon: each costs it many queries."""
+        if not self._keeps_connections:
+            keep_connections(self._instance)
+            self._keeps_connections = True
 
     def _server_for(self, origin: JobPythonOrigin, location: str) -> ForkProcess:
         """The location's server, a new one when it died or is older than the code it stands for.

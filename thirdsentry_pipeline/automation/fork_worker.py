@@ -14,6 +14,7 @@ from dagster._grpc.impl import core_execute_run
 from dagster._utils.error import serializable_error_info_from_exc_info
 from dagster._utils.interrupts import capture_interrupts
 
+from thirdsentry_pipeline.automation.kept_connections import keep_connections
 from thirdsentry_pipeline.automation.run_workers import own_worker
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def become_worker() -> None:
 def execute(job: ReconstructableJob, run_id: str, instance_ref: InstanceRef) -> None:
     """Execute a run as Dagster's own worker does; what goes wrong is in the run's log."""
     with capture_interrupts(), dg.DagsterInstance.from_ref(instance_ref) as instance:
+        keep_connections(instance)
         run = instance.get_run_by_id(run_id)
         if run is None:
             logger.error("There is no run %s: it was deleted before its process started.", run_id)

@@ -15,6 +15,7 @@ from thirdsentry_pipeline.settings import Settings
 
 DAGSTER_YAML = "dagster.yaml"
 MAX_CONCURRENT_RUNS = 4
+DEQUEUE_SECONDS = 1
 MAX_RUN_SECONDS = 3600
 START_TIMEOUT_SECONDS = 180
 CANCEL_TIMEOUT_SECONDS = 180
@@ -50,6 +51,12 @@ def instance_config(settings: Settings) -> dict[str, Any]:
             "config": {"base_dir": str(home / "compute_logs")},
         },
         **({"run_launcher": FORK_RUN_LAUNCHER} if can_fork() else {}),
+        "run_coordinator": {
+            "module": "dagster._core.run_coordinator",
+            "class": "QueuedRunCoordinator",
+            # Dagster's 5 s are longer than a run: the slots would stand empty half of the time.
+            "config": {"dequeue_interval_seconds": DEQUEUE_SECONDS},
+        },
         "concurrency": {
             "runs": {
                 "max_concurrent_runs": MAX_CONCURRENT_RUNS,

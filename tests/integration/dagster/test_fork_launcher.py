@@ -17,9 +17,11 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
+from psycopg import sql
 
 from thirdsentry_pipeline.automation import fork_launcher, launch
 from thirdsentry_pipeline.automation.fork_launcher import ForkRunLauncher
+from thirdsentry_pipeline.automation.kept_connections import keep_connections
 from thirdsentry_pipeline.automation.run_workers import RunWorker
 
 pytestmark = pytest.mark.integration
@@ -199,3 +201,20 @@ def gone(worker):
     while worker.presence().value == "running":
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_kept_connections_that_broke_are_replaced_unseen(installation, postgres_server):
+    cut = sql.SQL(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where usename = 'thirdsentry_dagster' and state = 'idle'"
+    )
+    with installation.instance() as instance:
+        keep_connections(instance)
+        engines = {id(one._engine) for one in (instance.run_storage, instance.event_log_storage)}
+        assert len(engines) == 1
+        assert instance.get_runs() == []
+        (engine,) = {instance.run_storage._engine}
+        assert engine.pool.checkedin() == 1
+        postgres_server.execute(cut)
+        assert instance.get_runs() == []
+        engine.dispose()
