@@ -1,23 +1,17 @@
 """The fault tests' laboratory, the invariants after each test, and tests without their guards."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from tests.databases import WarehouseDatabase
 from tests.faults import figures
 from tests.faults.guards import VARIABLE, all_guards, apply_to_database, apply_to_process
-from tests.faults.twin import digest
+from tests.faults.town import found
 from tests.faults.victims import Zygote
-from tests.integration.operations.lab import ACCOUNT, ORGANIZATION, OTHER_ORGANIZATION, lab, lab_on
-from thirdsentry_pipeline.domain.evidence import EvidenceType
-from thirdsentry_pipeline.domain.identifiers import today
-from thirdsentry_pipeline.operations.sync import sync_organization
+from tests.integration.operations.lab import lab
 from thirdsentry_pipeline.warehouse.invariants import find_breaches, sentences
 
 __all__ = ["lab"]
 
-OTHER_ACCOUNT = "222222222222"
 RED = pytest.StashKey[bool]()
 
 
@@ -67,12 +61,13 @@ def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
     guard = guard_of(item)
+    if report.failed:
+        item.stash[RED] = True
     if guard is None or (call.when == "setup" and report.failed):
         return
     if call.when in {"call", "teardown"} and report.failed:
-        item.stash[RED] = True
         report.outcome = "passed"
-    elif call.when == "teardown" and not item.stash.get(RED, False):
+    elif call.when == "teardown" and RED not in item.stash:
         report.outcome = "failed"
         report.longrepr = f"it stayed green without its guard: {guard.removes}"
 
@@ -83,7 +78,8 @@ def removed_guard(request, monkeypatch):
     name = getattr(request, "param", None)
     if name is not None:
         monkeypatch.setenv(VARIABLE, name)
-        apply_to_process(monkeypatch)
+        if "town" not in request.fixturenames:
+            apply_to_process(monkeypatch)
     return name
 
 
@@ -99,9 +95,7 @@ def fault_database(coverage_template, postgres_server, worker_id):
 def clean_database(removed_guard, fault_database):
     """A fresh warehouse with its coverage schema; after the test every invariant must hold."""
     fault_database.reset()
-    if removed_guard is not None:
-        with fault_database.engine("admin").begin() as connection:
-            apply_to_database(connection.exec_driver_sql)
+    take_away_in(fault_database)
     yield fault_database
     assert breaches(fault_database) == []
     fault_database.dispose()
@@ -120,71 +114,81 @@ def zygote(tmp_path_factory):
     process.close()
 
 
-def sync(lab, organization_id):
-    """A sync without fault, in this process, as the Dagster asset calls it."""
-    return sync_organization(
-        lab.services, organization_id, today(lab.services.clock), tuple(EvidenceType), "retry"
-    )
-
-
-@dataclass
-class Town:
-    """Two connected organizations on one installation; the first one is where faults strike."""
-
-    installation: object
-    zygote: Zygote
-    connection_id: object
-    other_connection_id: object
-
-    @property
-    def lab(self):
-        return self.installation.lab
-
-    def victim(self, job="sync", *arguments, **options):
-        return self.zygote.start(job, *(arguments or (ORGANIZATION,)), **options)
-
-    def heal(self):
-        """One retry of what was hit, and the other organization's day; both must succeed."""
-        for organization_id in (ORGANIZATION, OTHER_ORGANIZATION):
-            assert sync(self.lab, organization_id).status == "succeeded"
-
-    def digest(self):
-        return digest(self.lab.database.engine("admin"))
-
-
-def people(lab):
-    """Two organizations with an account each; returns their connections."""
-    lab.organization(ORGANIZATION, "Acme")
-    lab.organization(OTHER_ORGANIZATION, "Basalt")
-    return (
-        lab.connected(ORGANIZATION, ACCOUNT),
-        lab.connected(OTHER_ORGANIZATION, OTHER_ACCOUNT),
-    )
-
-
-@pytest.fixture
-def town(installation, zygote):
-    """Two connected organizations; nothing was read yet."""
-    return Town(installation, zygote, *people(installation.lab))
+@pytest.fixture(scope="session")
+def ground(coverage_template, dagster_template, postgres_server, sandbox, zygote):
+    """What a town is built on and from."""
+    return {
+        "server": postgres_server,
+        "template": coverage_template,
+        "dagster_template": dagster_template,
+        "sandbox": sandbox,
+        "zygote": zygote,
+    }
 
 
 @pytest.fixture(scope="session")
-def twin(coverage_template, postgres_server, sandbox, worker_id):
-    """What the town's warehouse says when both organizations are read without any fault.
+def townhall(ground, worker_id, tmp_path_factory):
+    """Builds towns on the session's server, and keeps one between tests that leave it whole."""
+    hall = Townhall(ground, worker_id, tmp_path_factory)
+    yield hall
+    hall.close()
 
-    Of the session's scope, so it is known before any guard is taken away.
+
+class Townhall:
+    def __init__(self, parts, worker_id, homes) -> None:
+        self.parts = parts
+        self.worker_id = worker_id
+        self.homes = homes
+        self.kept = None
+
+    def town(self):
+        """The kept town, or a new one when it fell or the sandbox was emptied meanwhile."""
+        if self.kept is not None and not self.kept.is_standing():
+            self.close()
+        if self.kept is None:
+            self.parts["sandbox"].admin.reset()
+            name = f"faults_{self.worker_id}"
+            self.kept = found(name=name, home=self.homes.mktemp("town"), **self.parts)
+        town, self.kept = self.kept, None
+        return town
+
+    def keep(self, town):
+        self.kept = town
+
+    def close(self):
+        if self.kept is not None:
+            self.kept.leave()
+            self.kept = None
+
+
+@pytest.fixture
+def town(request, townhall, monkeypatch, sandbox_environment, removed_guard):
+    """Two connected organizations and their twin; after the test every invariant must hold.
+
+    It is shared between tests; one that failed, or that had to do without a guard, leaves it
+    to nobody.
     """
-    database = WarehouseDatabase(postgres_server, f"twin_{worker_id}", coverage_template)
-    database.reset()
-    sandbox.admin.reset()
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in sandbox.environment.items():
-            environment.setenv(name, value)
-        lab = lab_on(database, sandbox, sandbox.environment)
-        people(lab)
-        for organization_id in (ORGANIZATION, OTHER_ORGANIZATION):
-            assert sync(lab, organization_id).status == "succeeded"
-        said = digest(database.engine("admin"))
-    assert breaches(database) == []
-    database.drop()
-    return said
+    with pytest.MonkeyPatch.context() as whole:
+        whole.delenv(VARIABLE, raising=False)
+        town = townhall.town()
+    for name, value in town.environment.items():
+        monkeypatch.setenv(name, value)
+    take_away_in(town.lab.database)
+    apply_to_process(monkeypatch)
+    town.change()
+    yield town
+    try:
+        assert town.breaches() == []
+    except BaseException:
+        town.leave()
+        raise
+    if removed_guard is None and not request.node.stash.get(RED, False):
+        townhall.keep(town)
+    else:
+        town.leave()
+
+
+def take_away_in(database):
+    """Remove the turn's guard from a database, if it stands there."""
+    with database.engine("admin").begin() as connection:
+        apply_to_database(connection.exec_driver_sql)

@@ -1,5 +1,8 @@
 """Processes killed with SIGKILL, at every step of a sync and at random moments."""
 
+import random
+import time
+
 import pytest
 
 from tests.faults.steps import AFTER_COMMIT, BEFORE_COMMIT
@@ -7,34 +10,51 @@ from tests.faults.steps import AFTER_COMMIT, BEFORE_COMMIT
 pytestmark = pytest.mark.integration
 
 KILLED = -9
-OBSERVATIONS = "select count(*) from warehouse.evidence_observations"
-UNENDED = "select count(*) from warehouse.connector_runs where status = 'running'"
-ABANDONED = "select count(*) from warehouse.connector_runs where status = 'abandoned'"
 NO_RUN_ROW = ("before the run row", "after the run row", "before the run row commits")
+WHOLE = 7
+LONGEST_MS = 3000
 
 
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("step", BEFORE_COMMIT)
-def test_killed_before_the_commit_a_sync_leaves_nothing(town, twin, step):
+def test_killed_before_the_commit_a_sync_leaves_nothing(town, step):
+    before, abandoned = town.observations(), town.runs("abandoned")
     victim = town.victim(step=step)
     assert victim.wait() == KILLED, victim.said()
-    lab = town.lab
-    assert lab.value(OBSERVATIONS) == 0
-    assert lab.value(UNENDED) == (0 if step in NO_RUN_ROW else 1)
+    left = 0 if step in NO_RUN_ROW else 1
+    assert town.observations() == before
+    assert town.runs("running") == left
     town.heal()
-    assert lab.value(ABANDONED) == (0 if step in NO_RUN_ROW else 1)
-    assert lab.value(UNENDED) == 0
-    assert town.digest() == twin
+    assert town.runs("abandoned") == abandoned + left
 
 
 @pytest.mark.fault(1)
 @pytest.mark.parametrize("step", AFTER_COMMIT)
-def test_killed_after_the_commit_a_sync_leaves_everything(town, twin, step):
+def test_killed_after_the_commit_a_sync_leaves_everything(town, step):
+    before, ended = town.observations(), town.runs("succeeded")
     victim = town.victim(step=step)
     assert victim.wait() == KILLED, victim.said()
-    lab = town.lab
-    assert lab.value(OBSERVATIONS) == 7
-    assert lab.value("select status from warehouse.connector_runs") == "succeeded"
+    assert town.observations() == before + WHOLE
+    assert town.runs("succeeded") == ended + 1
+    assert town.runs("running") == 0
     town.heal()
-    assert lab.value(ABANDONED) == 0
-    assert town.digest() == twin
+
+
+@pytest.mark.fault(2)
+def test_killed_at_any_moment_a_sync_leaves_all_or_nothing(town, pytestconfig, record_property):
+    first, seeds = pytestconfig.getoption("--first-seed"), pytestconfig.getoption("--seeds")
+    for seed in range(first, first + seeds):
+        replay = f"replay with --first-seed {seed} --seeds 1"
+        town.change()
+        before = town.observations()
+        victim = town.victim()
+        moment = random.Random(seed).uniform(0, LONGEST_MS) / 1000  # noqa: S311 - a seeded replay
+        time.sleep(moment)
+        victim.kill()
+        ended = victim.wait()
+        added = town.observations() - before
+        assert added in ({WHOLE} if ended == 0 else {0, WHOLE}), replay
+        assert town.breaches() == [], replay
+        town.heal()
+        assert town.breaches() == [], replay
+    record_property("seeds", seeds)

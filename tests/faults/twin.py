@@ -40,7 +40,9 @@ QUERIES = {
 def digest(admin):
     """Each table's rows as sorted text; two warehouses that say the same give the same."""
     with admin.connect() as connection:
+        is_built = connection.scalar(text("select to_regclass('coverage.control_coverage')"))
         return {
             name: sorted(str(tuple(row)) for row in connection.execute(text(query)))
             for name, query in QUERIES.items()
+            if is_built or "coverage." not in query
         }
