@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.databases import DatabaseServer, WarehouseDatabase
+from tests.faults.figures import Figures
 from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 
 HOME_VARIABLE = "THIRDSENTRY_TESTS_POSTGRES"
@@ -35,11 +36,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Name the session's server; xdist workers inherit the name through the environment."""
     config.addinivalue_line("markers", "fault(number, …): holds these faults of the matrix")
+    config.addinivalue_line("markers", "long: a fault test that runs with --long alone")
     if not hasattr(config, "workerinput"):
         home = tempfile.mkdtemp(prefix="thirdsentry-tests-")
         # As root the server runs as another user, who has to pass through.
         Path(home).chmod(0o711)
         os.environ[HOME_VARIABLE] = home
+        if config.getoption("--figures"):
+            config.pluginmanager.register(Figures())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

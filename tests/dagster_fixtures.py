@@ -23,13 +23,16 @@ class Installation:
 def dagster_template(postgres_server, tmp_path_factory, worker_id):
     """A database with Dagster's tables, made once and cloned for each test."""
     name = f"dagster_template_{worker_id}"
-    url = with_database(postgres_server.settings.login_url("dagster"), name)
-    postgres_server.execute(create(name))
-    home = tmp_path_factory.mktemp("dagster-template")
+    make_dagster_template(postgres_server, name, tmp_path_factory.mktemp("dagster-template"))
+    return name
+
+
+def make_dagster_template(server, name, home):
+    url = with_database(server.settings.login_url("dagster"), name)
+    server.execute(create(name))
     settings = Settings(home=home, database_url=url, login_urls={"dagster": url})
     with persistent_instance(settings) as instance:
         assert instance.get_runs() == []
-    return name
 
 
 def create(name, template="template1"):

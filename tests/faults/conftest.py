@@ -2,12 +2,15 @@
 
 import pytest
 
-from tests.databases import WarehouseDatabase
+from tests.dagster_fixtures import make_dagster_template
+from tests.databases import DatabaseServer, WarehouseDatabase
 from tests.faults import figures
 from tests.faults.guards import VARIABLE, all_guards, apply_to_database, apply_to_process
 from tests.faults.town import found
 from tests.faults.victims import Zygote
 from tests.integration.operations.lab import lab
+from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
+from thirdsentry_pipeline.settings import WAREHOUSE_DATABASE
 from thirdsentry_pipeline.warehouse.invariants import find_breaches, sentences
 
 __all__ = ["lab"]
@@ -34,9 +37,17 @@ def pytest_generate_tests(metafunc):
         )
 
 
-def pytest_collection_modifyitems(items):
-    """Keep of the turns without a guard only the parameter that the guard names."""
-    unwanted = [item for item in items if is_unwanted(item)]
+def pytest_collection_modifyitems(config, items):
+    """Keep of the turns without a guard only the parameter that the guard names.
+
+    What is marked ``long`` runs with ``--long`` alone.
+    """
+    is_long = config.getoption("--long")
+    unwanted = {
+        item
+        for item in items
+        if is_unwanted(item) or (item.get_closest_marker("long") and not is_long)
+    }
     items[:] = [item for item in items if item not in unwanted]
     for item in items:
         figures.note_fault(item, guard_of(item))
@@ -78,7 +89,7 @@ def removed_guard(request, monkeypatch):
     name = getattr(request, "param", None)
     if name is not None:
         monkeypatch.setenv(VARIABLE, name)
-        if "town" not in request.fixturenames:
+        if not {"town", "own_town"} & set(request.fixturenames):
             apply_to_process(monkeypatch)
     return name
 
@@ -168,9 +179,13 @@ def town(request, townhall, monkeypatch, sandbox_environment, removed_guard):
     It is shared between tests; one that failed, or that had to do without a guard, leaves it
     to nobody.
     """
+    yield from lived_in(request.node, townhall, monkeypatch, removed_guard)
+
+
+def lived_in(node, hall, monkeypatch, without):
     with pytest.MonkeyPatch.context() as whole:
         whole.delenv(VARIABLE, raising=False)
-        town = townhall.town()
+        town = hall.town()
     for name, value in town.environment.items():
         monkeypatch.setenv(name, value)
     take_away_in(town.lab.database)
@@ -182,10 +197,44 @@ def town(request, townhall, monkeypatch, sandbox_environment, removed_guard):
     except BaseException:
         town.leave()
         raise
-    if removed_guard is None and not request.node.stash.get(RED, False):
-        townhall.keep(town)
+    if without is None and not node.stash.get(RED, False):
+        hall.keep(town)
     else:
         town.leave()
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory):
+    """A Postgres of this module's own, durable as in production: it may be killed and filled."""
+    home = tmp_path_factory.mktemp("own-postgres")
+    home.chmod(0o711)
+    EmbeddedPostgres(home).start()
+    server = DatabaseServer(home)
+    server.prepare_template()
+    make_dagster_template(server, "dagster_template", tmp_path_factory.mktemp("dagster-template"))
+    yield server
+    EmbeddedPostgres(home).stop()
+
+
+@pytest.fixture(scope="module")
+def own_townhall(own_server, sandbox, zygote, tmp_path_factory):
+    """Builds towns on the module's own server; they have no coverage schema."""
+    parts = {
+        "server": own_server,
+        "template": WAREHOUSE_DATABASE,
+        "dagster_template": "dagster_template",
+        "sandbox": sandbox,
+        "zygote": zygote,
+    }
+    hall = Townhall(parts, "own", tmp_path_factory)
+    yield hall
+    hall.close()
+
+
+@pytest.fixture
+def own_town(request, own_townhall, monkeypatch, sandbox_environment, removed_guard):
+    """A town whose Postgres is its own; like ``town`` otherwise."""
+    yield from lived_in(request.node, own_townhall, monkeypatch, removed_guard)
 
 
 def take_away_in(database):

@@ -7,6 +7,7 @@ and kills itself with SIGKILL there, so nothing runs afterwards: no ``finally``,
 import importlib
 import os
 import re
+import resource
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,26 @@ from itertools import count
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
+POSTMASTER = "THIRDSENTRY_TESTS_POSTMASTER"
+
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stop_postgres():
+    """An immediate stop: every backend ends at once, as if the power had gone."""
+    os.kill(int(os.environ[POSTMASTER]), signal.SIGQUIT)
+
+
+def starve():
+    """No more memory from here on than there is."""
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - procfs
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+ACTS = {"die": die, "stop postgres": stop_postgres, "starve": starve}
 
 
 @dataclass(frozen=True)
@@ -149,5 +167,23 @@ AFTER_COMMIT = {
     "before the run is concluded": Call(f"{ASSET}:conclude"),
     "after the run is concluded": Call(f"{ASSET}:conclude", "after"),
 }
-ALERTS = "thirdsentry_pipeline.operations.alerts"
 STEPS = BEFORE_COMMIT | AFTER_COMMIT
+WRITES = (
+    "after the run row",
+    "before the run row commits",
+    "after evidence",
+    "after observations",
+    "after the state",
+    "after the audit row",
+    "before the readings commit",
+    "after the readings commit",
+)
+
+
+def keep_journal():
+    """Let a victim say when Postgres has acknowledged its readings."""
+    Commit(OBSERVATIONS, "after").install(lambda: os.write(1, b"acknowledged\n"))
+
+
+def was_acknowledged(victim):
+    return "acknowledged\n" in victim.said()

@@ -6,12 +6,12 @@ import time
 import pytest
 
 from tests.faults.steps import AFTER_COMMIT, BEFORE_COMMIT
+from tests.faults.town import WHOLE
 
 pytestmark = pytest.mark.integration
 
 KILLED = -9
 NO_RUN_ROW = ("before the run row", "after the run row", "before the run row commits")
-WHOLE = 7
 LONGEST_MS = 3000
 
 

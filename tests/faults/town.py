@@ -33,6 +33,7 @@ PEOPLE = {ORGANIZATION: ACCOUNT, OTHER_ORGANIZATION: OTHER_ACCOUNT}
 OBSERVATIONS = "select count(*) from warehouse.evidence_observations"
 BY_STATUS = "select status, count(*) as runs from warehouse.connector_runs group by status"
 LONGEST_AGE = 1095
+WHOLE = 7
 
 
 def sync(lab, organization_id=ORGANIZATION):

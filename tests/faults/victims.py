@@ -77,8 +77,8 @@ class Zygote:
             self._starts.append(None)
             self._changed.notify_all()
 
-    def start(self, job, *arguments, step=None, limits=None, environment=None):
-        """Fork a victim that runs the job and dies at the step, if one is named."""
+    def start(self, job, *arguments, step=None, act="die", environment=None):
+        """Fork a victim that runs the job and dies at the step (or acts otherwise there)."""
         self._number += 1
         output = self._outputs / f"victim-{self._number}.log"
         output.touch()
@@ -87,7 +87,7 @@ class Zygote:
             "job": job,
             "arguments": arguments,
             "step": step,
-            "limits": limits or {},
+            "act": act,
             "output": str(output),
         }
         self._process.stdin.write(json.dumps(request).encode() + b"\n")

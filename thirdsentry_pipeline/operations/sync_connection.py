@@ -6,7 +6,6 @@ import logging
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -22,10 +21,11 @@ from thirdsentry_pipeline.operations.credentials import SealedCredential, open_e
 from thirdsentry_pipeline.operations.interruption import Interruption
 from thirdsentry_pipeline.operations.sync_results import ConnectionSync, SyncStatus, TypeResult
 from thirdsentry_pipeline.warehouse import connections, evidence, runs
-from thirdsentry_pipeline.warehouse.database import is_deadlock
+from thirdsentry_pipeline.warehouse.database import is_deadlock, is_lost_connection
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
     from datetime import date
     from uuid import UUID
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 ACCOUNT_SUBJECT = "account"
 _RECORD_ATTEMPTS = 3
+_RECONNECT_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 logger = logging.getLogger(__name__)
 
@@ -161,28 +162,57 @@ class ConnectionReader:
         readings = [
             self._fingerprinted(connection, collected.readings[kind]) for kind in self.types
         ]
-        for attempt in count(1):
-            try:
-                with organization_scope(self.services.pipeline, self.organization_id) as database:
-                    recorded = evidence.record_readings(
-                        database,
-                        run_id=run_id,
-                        connection_id=connection.connection_id,
-                        account_id=connection.account_id,
-                        readings=readings,
-                        api_calls=collected.api_calls,
-                        throttles=collected.throttles,
-                    )
-                break
-            except OperationalError as failure:
-                # What was read took many calls; the transaction that lost took a moment.
-                if attempt == _RECORD_ATTEMPTS or not is_deadlock(failure):
-                    raise
+        recorded = self._written(connection, run_id, collected, readings)
         stored = {one.evidence_type: one for one in recorded}
         return {
             one.reading.evidence_type: _result(one, stored[one.reading.evidence_type])
             for one in readings
         }
+
+    def _written(
+        self,
+        connection: Connection,
+        run_id: UUID,
+        collected: CollectedAccount,
+        readings: Sequence[FingerprintedReading],
+    ) -> list[RecordedReading]:
+        """Write the readings once, also when the transaction lost to another or to the network.
+
+        What was read took many calls; the transaction took a moment.
+        """
+        waits = iter(_RECONNECT_SECONDS)
+        is_uncertain = False
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                with organization_scope(self.services.pipeline, self.organization_id) as database:
+                    recorded = None
+                    if is_uncertain:
+                        recorded = evidence.recorded_before(
+                            database, run_id=run_id, connection_id=connection.connection_id
+                        )
+                    if recorded is None:
+                        recorded = evidence.record_readings(
+                            database,
+                            run_id=run_id,
+                            connection_id=connection.connection_id,
+                            account_id=connection.account_id,
+                            readings=readings,
+                            api_calls=collected.api_calls,
+                            throttles=collected.throttles,
+                        )
+            except OperationalError as failure:
+                if is_lost_connection(failure):
+                    is_uncertain = True
+                    wait = next(waits, None)
+                    if wait is None:
+                        raise
+                    self.interruption.sleep(wait)
+                elif attempt >= _RECORD_ATTEMPTS or not is_deadlock(failure):
+                    raise
+            else:
+                return recorded
 
     def _fingerprinted(self, connection: Connection, reading: Reading) -> FingerprintedReading:
         reading = with_canonical_payload(reading)

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from psycopg import OperationalError
 from psycopg.errors import DeadlockDetected
 from sqlalchemy import Engine, NullPool, QueuePool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -19,6 +20,9 @@ _FORGET = (
     "close all; reset session authorization; reset all; unlisten *;"
     " select pg_catalog.pg_advisory_unlock_all(); discard temporary; discard sequences"
 )
+
+# Shut down by an administrator, by a crash, starting, no slot free.
+_SERVER_IS_AWAY = ("57P01", "57P02", "57P03", "53300")
 
 IsolationLevel = Literal["AUTOCOMMIT"]
 
@@ -95,3 +99,14 @@ def _forget_session(connection: Any, _record: Any, state: Any) -> None:
 def is_deadlock(error: DBAPIError) -> bool:
     """Whether Postgres gave this transaction up so that another could go on."""
     return isinstance(error.orig, DeadlockDetected)
+
+
+def is_lost_connection(error: DBAPIError) -> bool:
+    """Whether the server went away: what was under way, a COMMIT too, may count or may not.
+
+    True for a connection that broke and for a server that can't be reached or is starting.
+    """
+    if error.connection_invalidated:
+        return True
+    cause = error.orig
+    return isinstance(cause, OperationalError) and cause.sqlstate in {None, *_SERVER_IS_AWAY}

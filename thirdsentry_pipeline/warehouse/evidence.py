@@ -154,6 +154,48 @@ def record_readings(
     return recorded
 
 
+def recorded_before(
+    c: DatabaseConnection, *, run_id: UUID, connection_id: UUID
+) -> list[RecordedReading] | None:
+    """What the run recorded already, or ``None`` while it is under way.
+
+    For who lost the connection during COMMIT and can't know. Whoever else may still be writing
+    for the run holds the connection's lock, so this waits for the end of that transaction.
+
+    Raises:
+        RunFailedError: ``transient`` when the run was given up meanwhile.
+    """
+    lock_connection(c, connection_id)
+    status = c.scalar(
+        select(tables.connector_runs.c.status).where(tables.connector_runs.c.run_id == run_id)
+    )
+    if status == "running":
+        return None
+    observed, known = tables.evidence_observations.c, tables.evidence.c
+    rows = c.execute(
+        select(observed.evidence_type, observed.evidence_id, known.first_run_id)
+        .outerjoin_from(
+            tables.evidence_observations,
+            tables.evidence,
+            observed.evidence_id == known.evidence_id,
+        )
+        .where(observed.run_id == run_id, observed.connection_id == connection_id)
+    ).all()
+    if not rows:
+        raise RunFailedError(
+            ErrorCode.TRANSIENT,
+            f"Run {run_id} had ended before its readings came; start a new one.",
+        )
+    return [
+        RecordedReading(
+            EvidenceType(row.evidence_type),
+            is_new=row.first_run_id == run_id,
+            evidence_id=row.evidence_id,
+        )
+        for row in rows
+    ]
+
+
 def _status(readings: Sequence[FingerprintedReading]) -> str:
     proven = [one.reading.read_status is ReadStatus.OK for one in readings]
     if not any(proven):
