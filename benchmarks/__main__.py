@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import accounts, daemon, storage
+from benchmarks import accounts, coverage, daemon, storage
 from benchmarks.lab import open_lab
 from benchmarks.rows import Row, machine, seconds_of
 
@@ -28,6 +28,7 @@ SECTIONS: tuple[Section, ...] = (
     ("accounts", lambda lab, full: accounts.hundred_accounts(lab, 5 if full else 3)),
     ("daemon", lambda lab, full: daemon.through_the_daemon(lab, full=full)),
     ("storage", lambda lab, full: storage.dedupe_write(lab, 5 if full else 3)),
+    ("coverage", lambda lab, full: coverage.coverage(lab, 5_000_000 if full else 210_000, 21)),
 )
 
 

@@ -1,58 +1,71 @@
-with connections as (
+-- An organization without a connection lacks everything.
+with judged as (
   select
-    organization_id,
-    count(*)::integer as connections_live
-  from {{ ref('int_connections_live') }}
-  group by organization_id
+    named.organization_id,
+    named.organization_name,
+    organizations.connections_live,
+    organizations.evidence_required,
+    organizations.evidence_fresh,
+    organizations.evidence_stale,
+    organizations.evidence_missing,
+    organizations.evidence_failing,
+    organizations.last_ok_at,
+    organizations.next_stale_at,
+    coalesce(organizations.unfresh_bits, -1) as unfresh_bits,
+    coalesce(organizations.open_bits, -1) as open_bits,
+    coalesce(organizations.idle_bits, 0) as idle_bits
+  from {{ ref('stg_warehouse__organizations') }} as named
+  left join {{ ref('int_organization_evidence') }} as organizations
+    on named.organization_id = organizations.organization_id
+  where named.deleted_at is null
 ),
 
-evidence as (
+-- control_coverage in one step for all controls that need the same. Not applicable are those
+-- with nothing open that do not pass; their evidence is fresh, so they are among the covered.
+controls as (
   select
-    organization_id,
-    count(*)::integer as evidence_required,
-    (count(*) filter (where is_fresh))::integer as evidence_fresh,
-    (count(*) filter (where evidence_status = 'stale'))::integer as evidence_stale,
-    (count(*) filter (where evidence_status in ('missing', 'not_authorized')))::integer
-      as evidence_missing,
-    (count(*) filter (where evidence_status = 'fail'))::integer as evidence_failing,
-    max(last_ok_at) as last_ok_at,
-    min(stale_at) filter (where is_fresh) as next_stale_at
-  from {{ ref('evidence_freshness') }}
-  group by organization_id
+    judged.organization_id,
+    sum(needs.controls) as controls_total,
+    sum(case when needs.needed_bits & judged.unfresh_bits = 0 then needs.controls else 0 end)
+      as controls_fresh,
+    sum(case when needs.needed_bits & judged.open_bits = 0 then needs.controls else 0 end)
+      as controls_closed,
+    sum(
+      case when needs.needed_bits & (judged.open_bits | judged.idle_bits) = 0
+        then needs.controls else 0 end
+    ) as controls_passing
+  from judged
+  cross join {{ ref('int_control_needs') }} as needs
+  group by judged.organization_id
 ),
 
-frameworks as (
+shares as (
   select
     organization_id,
-    sum(controls_applicable) as controls_applicable,
-    sum(controls_covered) as controls_covered,
-    sum(controls_passing) as controls_passing
-  from {{ ref('framework_coverage') }}
-  group by organization_id
+    controls_total - (controls_closed - controls_passing) as controls_applicable,
+    controls_fresh - (controls_closed - controls_passing) as controls_covered,
+    controls_passing
+  from controls
 ),
 
--- What an organization without a connection lacks: one of each.
 evidence_types as (
   select count(*)::integer as evidence_types
-  from {{ ref('evidence_types') }}
+  from {{ ref('int_evidence_bits') }}
 )
 
 select
-  organizations.organization_id,
-  organizations.organization_name,
-  coalesce(connections.connections_live, 0) as connections_live,
-  coalesce(evidence.evidence_required, evidence_types.evidence_types) as evidence_required,
-  coalesce(evidence.evidence_fresh, 0) as evidence_fresh,
-  coalesce(evidence.evidence_stale, 0) as evidence_stale,
-  coalesce(evidence.evidence_missing, evidence_types.evidence_types) as evidence_missing,
-  coalesce(evidence.evidence_failing, 0) as evidence_failing,
-  {{ percent('frameworks.controls_covered', 'frameworks.controls_applicable') }} as covered_pct,
-  {{ percent('frameworks.controls_passing', 'frameworks.controls_applicable') }} as passing_pct,
-  evidence.last_ok_at,
-  evidence.next_stale_at
-from {{ ref('stg_warehouse__organizations') }} as organizations
+  judged.organization_id,
+  judged.organization_name,
+  coalesce(judged.connections_live, 0) as connections_live,
+  coalesce(judged.evidence_required, evidence_types.evidence_types) as evidence_required,
+  coalesce(judged.evidence_fresh, 0) as evidence_fresh,
+  coalesce(judged.evidence_stale, 0) as evidence_stale,
+  coalesce(judged.evidence_missing, evidence_types.evidence_types) as evidence_missing,
+  coalesce(judged.evidence_failing, 0) as evidence_failing,
+  {{ percent('shares.controls_covered', 'shares.controls_applicable') }} as covered_pct,
+  {{ percent('shares.controls_passing', 'shares.controls_applicable') }} as passing_pct,
+  judged.last_ok_at,
+  judged.next_stale_at
+from judged
 cross join evidence_types
-left join connections on organizations.organization_id = connections.organization_id
-left join evidence on organizations.organization_id = evidence.organization_id
-left join frameworks on organizations.organization_id = frameworks.organization_id
-where organizations.deleted_at is null
+left join shares on judged.organization_id = shares.organization_id
