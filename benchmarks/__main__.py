@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 RESULTS = Path(__file__).with_name("RESULTS.md")
 Section = tuple[str, "Callable[[Lab, bool], list[Row]]"]
 
-SMALL = Size(organizations=8, users=100, findings=20, days=30)
-LARGE = Size(organizations=25, users=500, findings=200, days=180)
 SECTIONS: tuple[Section, ...] = (
     ("calls", lambda lab, _: accounts.calls_by_users(lab)),
     ("account", lambda lab, full: accounts.one_account(lab, 9 if full else 3)),
@@ -31,7 +29,7 @@ SECTIONS: tuple[Section, ...] = (
     ("daemon", lambda lab, full: daemon.through_the_daemon(lab, full=full)),
     ("storage", lambda lab, full: storage.dedupe_write(lab, 5 if full else 3)),
     ("coverage", lambda lab, full: coverage.coverage(lab, 5_000_000 if full else 210_000, 21)),
-    ("growth", lambda lab, full: growth.growth(lab, LARGE if full else SMALL, 5 if full else 3)),
+    ("growth", lambda lab, full: growth.growth(lab, full=full)),
 )
 
 

@@ -30,6 +30,8 @@ NOISE = 0.15
 MOST = 2.0
 REACH = f"≤ {MOST:.0f} (+ {NOISE:.0%} noise)"
 _FLUSH_SECONDS = 0.3
+_SMALL = Size(organizations=8, users=100, findings=20, days=30)
+_LARGE = Size(organizations=25, users=500, findings=200, days=180)
 _WAL = "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 _ACTIVITY = """
     select active_time, tup_inserted + tup_updated + tup_deleted
@@ -111,8 +113,9 @@ STEPS = (
 )
 
 
-def growth(lab: Lab, base: Size, repetitions: int) -> list[Row]:
+def growth(lab: Lab, *, full: bool) -> list[Row]:
     """The base and its four doublings, step by step and as a day."""
+    base, repetitions = (_LARGE, 5) if full else (_SMALL, 3)
     make_template(lab)
     sizes = {
         "organizations": replace(base, organizations=2 * base.organizations),
