@@ -17,6 +17,7 @@ locals {
     THIRDSENTRY_ALERT_SNS_TOPIC_ARN   = aws_sns_topic.alerts.arn
     THIRDSENTRY_ORGANIZATIONS_PER_RUN = tostring(var.organizations_per_run)
     THIRDSENTRY_PARTITION_WINDOW_DAYS = tostring(var.partition_window_days)
+    THIRDSENTRY_RUN_HISTORY_DAYS      = tostring(var.run_history_days)
   }
   variable_of = {
     admin     = "THIRDSENTRY_ADMIN_DATABASE_URL"

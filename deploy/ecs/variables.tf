@@ -63,6 +63,12 @@ variable "partition_window_days" {
   default     = 90
 }
 
+variable "run_history_days" {
+  description = "THIRDSENTRY_RUN_HISTORY_DAYS: how long Dagster keeps finished runs."
+  type        = number
+  default     = 90
+}
+
 variable "anchor_retention_days" {
   description = "How long nobody can delete an audit anchor."
   type        = number
