@@ -1,17 +1,16 @@
 """A database whose connections break, end or run out, that deadlocks, or that is lost whole."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
 from psycopg import sql
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from tests.faults.town import WHOLE, sync
-from tests.faults.wire import CutLine
+from tests.faults.town import FACTS, WHOLE, sync
+from tests.faults.wire import CutLine, at_statement
 from tests.integration.dbt.dbt_command import DbtProject
 from tests.integration.lifecycle.test_revoking import until
 from tests.integration.operations.lab import ORGANIZATION, OTHER_ORGANIZATION
@@ -25,7 +24,6 @@ WAITING = """
     select count(*) from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock'
 """
-FACTS = "select count(*) from warehouse.evidence"
 AUDIT = "select organization_id, seq, row_hash from warehouse.audit_log order by 1, 2"
 
 
@@ -58,40 +56,17 @@ def test_a_connection_lost_during_commit_doubles_and_loses_nothing(town, line, m
 
 
 @pytest.mark.fault(5)
-def test_a_backend_terminated_while_it_writes_costs_nothing(town, strike):
+def test_a_backend_terminated_while_it_writes_costs_nothing(town):
     before = town.observations()
 
     def terminate(backend):
         town.lab.value("select pg_terminate_backend(:backend)", backend=backend)
 
-    struck = strike(r"INSERT INTO warehouse\.evidence_observations", terminate)
-    assert sync(town.lab).status == "succeeded"
+    with at_statement(r"INSERT INTO warehouse\.evidence_observations", terminate) as struck:
+        assert sync(town.lab).status == "succeeded"
     assert struck
     assert town.observations() == before + WHOLE
     town.heal()
-
-
-@pytest.fixture
-def strike():
-    """Act on a backend the first time it has run a matching statement; a list of the backends."""
-    listeners = []
-
-    def at(pattern, act):
-        struck = []
-
-        def maybe(connection, _cursor, statement, *_):
-            backend = connection.connection.dbapi_connection.info.backend_pid
-            if not struck and re.search(pattern, statement):
-                struck.append(backend)
-                act(backend)
-
-        event.listen(Engine, "after_cursor_execute", maybe)
-        listeners.append(maybe)
-        return struck
-
-    yield at
-    for listener in listeners:
-        event.remove(Engine, "after_cursor_execute", listener)
 
 
 @pytest.mark.fault(8)

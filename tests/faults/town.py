@@ -31,6 +31,7 @@ from thirdsentry_pipeline.warehouse.invariants import find_breaches, sentences
 OTHER_ACCOUNT = "222222222222"
 PEOPLE = {ORGANIZATION: ACCOUNT, OTHER_ORGANIZATION: OTHER_ACCOUNT}
 OBSERVATIONS = "select count(*) from warehouse.evidence_observations"
+FACTS = "select count(*) from warehouse.evidence"
 BY_STATUS = "select status, count(*) as runs from warehouse.connector_runs group by status"
 LONGEST_AGE = 1095
 WHOLE = 7

@@ -1,9 +1,12 @@
-"""A line between the product and Postgres that is cut at the worst moment: around a COMMIT."""
+"""Between the product and Postgres: a line that is cut around a COMMIT, and strikes at backends."""
 
 import contextlib
+import re
 import socket
 import threading
 from urllib.parse import urlsplit
+
+from sqlalchemy import Engine, event
 
 COMMIT = b"COMMIT"
 CHUNK = 65536
@@ -109,3 +112,33 @@ def _send(one, said):
     except OSError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def at_statement(pattern, act, *, when="after", freed=None):
+    """Act on the backend that first runs a matching statement; gives the list of those struck.
+
+    ``freed`` is called with it when its transaction was rolled back.
+    """
+    struck = []
+
+    def strike(connection, _cursor, statement, *_):
+        if not struck and re.search(pattern, statement):
+            struck.append(backend_of(connection))
+            act(struck[0])
+
+    def rolled_back(connection):
+        if struck and freed is not None and backend_of(connection) == struck[0]:
+            freed(struck[0])
+
+    event.listen(Engine, f"{when}_cursor_execute", strike)
+    event.listen(Engine, "rollback", rolled_back)
+    try:
+        yield struck
+    finally:
+        event.remove(Engine, f"{when}_cursor_execute", strike)
+        event.remove(Engine, "rollback", rolled_back)
+
+
+def backend_of(connection):
+    return connection.connection.dbapi_connection.info.backend_pid
