@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import accounts, coverage, daemon, growth, storage
+from benchmarks import accounts, coverage, daemon, growth, prowler, storage
 from benchmarks.lab import open_lab
 from benchmarks.rows import Row, machine, seconds_of
 
@@ -26,6 +26,7 @@ SECTIONS: tuple[Section, ...] = (
     ("calls", lambda lab, _: accounts.calls_by_users(lab)),
     ("account", lambda lab, full: accounts.one_account(lab, 9 if full else 3)),
     ("accounts", lambda lab, full: accounts.hundred_accounts(lab, 5 if full else 3)),
+    ("prowler", lambda lab, _: prowler.beside_prowler(lab)),
     ("daemon", lambda lab, full: daemon.through_the_daemon(lab, full=full)),
     ("storage", lambda lab, full: storage.dedupe_write(lab, 5 if full else 3)),
     ("coverage", lambda lab, full: coverage.coverage(lab, 5_000_000 if full else 210_000, 21)),

@@ -12,6 +12,7 @@ import asyncio
 import json
 import random
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -37,6 +38,7 @@ class Stub:
         self.settings = StubSettings()
         self.calls: Counter[str] = Counter()
         self._asked: Counter[str] = Counter()
+        self._span: tuple[float, float] | None = None
 
     def reply(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Sending:
         """The answer to a request and, before it, its place in the count."""
@@ -48,6 +50,7 @@ class Stub:
             service = request.service
             action = action_of(request)
             self.calls[action] += 1
+            self._note_time()
             return self._by_chance(request, action)
         except StubError as error:
             return Sending(error_reply(service, error), self.settings.latency_ms / 1000)
@@ -61,7 +64,14 @@ class Stub:
             told = dict(self.calls)
         elif target == f"{_ADMIN}reset":
             self.calls.clear()
+            self._span = None
+        elif target == f"{_ADMIN}span":
+            told = 0.0 if self._span is None else self._span[1] - self._span[0]
         return Reply(200, "application/json", json.dumps(told).encode())
+
+    def _note_time(self) -> None:
+        now = time.monotonic()
+        self._span = (now if self._span is None else self._span[0], now)
 
     def _by_chance(self, request: Request, action: str) -> Sending:
         """The answer, or one of the faults, after the delay.

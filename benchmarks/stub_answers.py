@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import stub_accounts as accounts
 from benchmarks.stub_iam import IAM_HANDLERS
+from benchmarks.stub_scanner import SCANNER_HANDLERS, s3_action
 from benchmarks.stub_wire import Reply, Request, StubError, json_reply
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def action_of(request: Request) -> str:
         return f"{request.service}.{request.form.get('Action', '?')}"
     if request.service == "guardduty":
         return f"guardduty.{_guardduty_action(request)}"
-    return "s3.GetPublicAccessBlock"
+    return s3_action(request)
 
 
 def answer(request: Request, action: str, settings: StubSettings) -> Reply:
@@ -86,16 +87,27 @@ def _selectors(request: Request, _: StubSettings) -> Reply:
     )
 
 
+_OF_GUARDDUTY = {
+    (): "GetDetector",
+    ("administrator",): "GetAdministratorAccount",
+    ("findings",): "ListFindings",
+    ("findings", "get"): "GetFindings",
+    ("member",): "ListMembers",
+    ("admin",): "DescribeOrganizationConfiguration",
+}
+"""GuardDuty's actions by what follows the detector's id in the path."""
+
+
 def _guardduty_action(request: Request) -> str:
-    match request.path.strip("/").split("/")[2:]:
-        case []:
-            return "GetDetector" if request.path.count("/") > 1 else "ListDetectors"
-        case ["administrator"]:
-            return "GetAdministratorAccount"
-        case ["findings"]:
-            return "ListFindings"
-        case ["findings", "get"]:
-            return "GetFindings"
+    match request.path.strip("/").split("/"):
+        case ["detector"]:
+            return "ListDetectors"
+        case ["detector", _, *rest]:
+            return _OF_GUARDDUTY.get(tuple(rest), request.path)
+        case ["admin"]:
+            return "ListOrganizationAdminAccounts"
+        case ["tags", *_]:
+            return "ListTagsForResource"
     return request.path
 
 
@@ -167,6 +179,7 @@ def _decrypt(request: Request, _: StubSettings) -> Reply:
 
 
 _HANDLERS: dict[str, Handler] = {
+    **SCANNER_HANDLERS,
     **IAM_HANDLERS,
     "ec2.DescribeRegions": _regions,
     "cloudtrail.DescribeTrails": _trails,

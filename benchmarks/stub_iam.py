@@ -90,6 +90,7 @@ def _password_policy(request: Request, _: StubSettings) -> Reply:
     length = accounts.password_length(request.account_id)
     result = (
         f"<PasswordPolicy><MinimumPasswordLength>{length}</MinimumPasswordLength>{flags}"
+        "<AllowUsersToChangePassword>true</AllowUsersToChangePassword>"
         "<PasswordReusePrevention>24</PasswordReusePrevention><ExpirePasswords>true"
         "</ExpirePasswords><MaxPasswordAge>90</MaxPasswordAge></PasswordPolicy>"
     )

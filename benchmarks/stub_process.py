@@ -73,6 +73,10 @@ class AwsStub:
         """Calls by action since the last reset."""
         return json.loads(self._post("calls", b""))
 
+    def seconds_of_calls(self) -> float:
+        """From the first to the last call since the last reset."""
+        return json.loads(self._post("span", b""))
+
     def _post(self, what: str, body: bytes) -> bytes:
         request = Request(f"{self.endpoint_url}/_stub/{what}", data=body)  # noqa: S310 - our own
         with urlopen(request, timeout=10) as answer:  # noqa: S310 - our own loopback address

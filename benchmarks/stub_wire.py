@@ -83,7 +83,7 @@ def parse(method: str, target: str, headers: Mapping[str, str], body: bytes) -> 
 
 
 def error_reply(service: str, error: StubError) -> Reply:
-    if service in {"cloudtrail", "kms", "guardduty"}:
+    if service in {"cloudtrail", "kms", "guardduty", "organizations"}:
         body = {"__type": error.code, "message": error.message}
         return Reply(error.status, "application/x-amz-json-1.1", json.dumps(body).encode())
     inner = f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
