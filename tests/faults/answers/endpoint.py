@@ -1,0 +1,143 @@
+"""AWS's end of the line, in this process: requests come in as signed, answers go out as bytes.
+
+It stands where the HTTP library stands, so everything above is the product's own: the clients,
+the signing, the transport with its caps, the parsers, the readers and the rules.
+"""
+
+import json
+import re
+from contextlib import contextmanager
+from http.client import HTTPException
+from types import SimpleNamespace
+from unittest.mock import patch
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import urllib3
+from botocore.httpsession import URLLib3Session
+
+from thirdsentry_pipeline.aws.account_session import AccountSession
+from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
+from thirdsentry_pipeline.domain.identifiers import RoleArn
+
+ACCOUNT = "111122223333"
+ROLE = RoleArn.parse(f"arn:aws:iam::{ACCOUNT}:role/ThirdSentry")
+_SCOPE = re.compile(rb"Credential=[^/]*/\d+/([a-z0-9-]+)/([a-z0-9-]+)/")
+_GUARDDUTY = {
+    "": "guardduty.ListDetectors",
+    "/x": "guardduty.GetDetector",
+    "/x/administrator": "guardduty.GetAdministratorAccount",
+    "/x/findings": "guardduty.ListFindings",
+    "/x/findings/get": "guardduty.GetFindings",
+}
+
+
+class Request(SimpleNamespace):
+    """``action``, ``region``, ``token`` (of a page) and ``name`` (what is asked about)."""
+
+    @property
+    def key(self):
+        return self.action, self.region, self.name, self.token
+
+
+def read_request(sent):
+    region, service = (
+        part.decode() for part in _SCOPE.search(sent.headers["Authorization"]).groups()
+    )
+    body = sent.body or b""
+    body = body.encode() if isinstance(body, str) else body
+    token = name = None
+    if service in {"iam", "ec2"}:
+        form = parse_qs(body.decode())
+        action = f"{service}.{form['Action'][0]}"
+        token = form.get("Marker", [None])[0]
+        name = form.get("UserName", [None])[0]
+    elif service == "cloudtrail":
+        action = "cloudtrail." + sent.headers["X-Amz-Target"].decode().rpartition(".")[2]
+        form = json.loads(body)
+        name = form.get("Name") or form.get("TrailName")
+    elif service == "guardduty":
+        url = urlsplit(sent.url)
+        path = url.path.removeprefix("/detector")
+        detector, slash, rest = path.removeprefix("/").partition("/")
+        name = unquote(detector) or None
+        action = _GUARDDUTY[("/x" + slash + rest) if name else ""]
+        form = json.loads(body) if body else {}
+        token = form.get("nextToken") or parse_qs(url.query).get("nextToken", [None])[0]
+    else:
+        action = "s3-control.GetPublicAccessBlock"
+    return Request(action=action, region=region, token=token, name=name)
+
+
+class _Raw:
+    """The socket's side of an answer."""
+
+    def __init__(self, body, failure=None):
+        self._body = body
+        self._failure = failure
+
+    def read1(self, amount, decode_content=None):
+        if self._failure is not None:
+            message = "cut"
+            raise urllib3.exceptions.ProtocolError(message, self._failure)
+        piece, self._body = self._body[:amount], self._body[amount:]
+        return piece
+
+    def close(self):
+        self._body = b""
+
+
+class Endpoint:
+    """Answers each request by ``answer(request)``; keeps the last answer to each one."""
+
+    def __init__(self, answer=None):
+        self.answer = answer
+        self.served = {}
+        self.requests = 0
+
+    def send(self, sent):
+        request = read_request(sent)
+        given = self.answer(request)
+        self.requests += 1
+        self.served[request.key] = given
+        if given.failure is not None and not isinstance(given.failure, HTTPException):
+            raise given.failure
+        headers = {"Content-Length": str(len(given.body)), **given.headers}
+        return SimpleNamespace(
+            url=sent.url,
+            status_code=given.status,
+            headers=CaseInsensitive(headers),
+            raw=_Raw(given.received or given.body, given.failure),
+        )
+
+
+class CaseInsensitive(dict):
+    """Header names in any case."""
+
+    def __init__(self, headers):
+        super().__init__({name.lower(): value for name, value in headers.items()})
+
+    def __getitem__(self, name):
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name):
+        return super().__contains__(name.lower())
+
+    def get(self, name, default=None):
+        return super().get(name.lower(), default)
+
+
+@contextmanager
+def line_to(endpoint):
+    """While open, every transport sends to ``endpoint``, and botocore's retries don't pause."""
+    with (
+        patch.object(URLLib3Session, "send", lambda _, request: endpoint.send(request)),
+        patch("botocore.endpoint.time.sleep", lambda _: None),
+    ):
+        yield endpoint
+
+
+def open_session(platform=None):
+    """A session in the account, as AssumeRole would have opened it."""
+    platform = platform or PlatformAws(region="us-east-1")
+    credentials = SessionCredentials("AKIDEXAMPLE", "example", "token")
+    return AccountSession(platform, ROLE, credentials, platform.new_transport())
