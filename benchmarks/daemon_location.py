@@ -17,7 +17,7 @@ from thirdsentry_pipeline.resources.warehouse import WarehouseResource
 @dg.sensor(
     name="aws_evidence_at_once",
     job=aws_evidence_job,
-    minimum_interval_seconds=1,
+    minimum_interval_seconds=3600,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def at_once(

@@ -1,5 +1,6 @@
 """Runs forked from the preloaded server, on a real instance: their lives, and their deaths."""
 
+import json
 import logging
 import os
 import signal
@@ -19,10 +20,17 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
 )
 from psycopg import sql
 
-from thirdsentry_pipeline.automation import fork_launcher, launch
+from thirdsentry_pipeline.assets.evidence import STATUS_TAG
+from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
+from thirdsentry_pipeline.automation import fork_launcher, kept_connections, launch
 from thirdsentry_pipeline.automation.fork_launcher import ForkRunLauncher
 from thirdsentry_pipeline.automation.kept_connections import keep_connections
 from thirdsentry_pipeline.automation.run_workers import RunWorker
+from thirdsentry_pipeline.automation.schedules import batch_request
+from thirdsentry_pipeline.domain.evidence import EvidenceType
+from thirdsentry_pipeline.domain.identifiers import today
+from thirdsentry_pipeline.domain.time import utc_now
+from thirdsentry_pipeline.partitions import ORGANIZATIONS
 
 pytestmark = pytest.mark.integration
 
@@ -31,7 +39,14 @@ REPOSITORY = ReconstructableRepository.for_module(
     "tests.integration.dagster.forked_location", "defs", ROOT
 )
 ORGANIZATION = {"thirdsentry/organization": "65f0a1b2c3d4e5f6a7b8c9d0"}
-SECONDS = 60
+SECONDS = 120
+ACCOUNTS = ("111111111111", "222222222222", "333333333333")
+CLOSED = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    }
+)
 
 
 class Forking:
@@ -71,8 +86,7 @@ class Forking:
 
     @property
     def server(self):
-        (server,) = self.launcher._servers.values()
-        return server
+        return self.launcher._servers[REPOSITORY.get_python_origin().get_id()]
 
 
 def adopt(launcher, instance):
@@ -180,6 +194,42 @@ def test_a_run_whose_code_does_not_load_fails_with_the_reason(forking):
         )
 
 
+def test_a_forked_batch_keeps_good_denied_and_closed_organizations_apart(forking, installation):
+    lab = installation.lab
+    ids = [f"65f0a1b2c3d4e5f6a7b8c9d{number}" for number in range(3)]
+    good, denied, closed = ids
+    for organization_id, account in zip(ids, ACCOUNTS, strict=True):
+        lab.organization(organization_id)
+        lab.connected(organization_id, account)
+    lab.admin.inject_fault(ACCOUNTS[1], action="s3:GetAccountPublicAccessBlock")
+    lab.admin.client("iam", ACCOUNTS[2]).update_assume_role_policy(
+        RoleName="ThirdSentry", PolicyDocument=CLOSED
+    )
+    day = today(utc_now)
+    forking.instance.add_dynamic_partitions(ORGANIZATIONS, ids)
+    repository = ReconstructableRepository.for_module(launch.DEFINITIONS_MODULE, "defs")
+    job = ReconstructableJob(repository, "aws_evidence")
+    tags = batch_request(day, ids).tags
+    run = launch._create_run(forking.instance, job, "aws_evidence", tags)
+    forking.launcher.launch_run(LaunchRunContext(run, workspace=None))
+    ended = forking.until(run.run_id, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE)
+    assert ended.status is DagsterRunStatus.FAILURE
+    assert ended.tags[STATUS_TAG] == "partial"
+    rows = lab.rows("select organization_id, status from warehouse.connector_runs")
+    assert {row["organization_id"]: row["status"] for row in rows} == {
+        good: "succeeded",
+        denied: "partial",
+        closed: "failed",
+    }
+    read = "select organization_id, count(*) as count from warehouse.evidence group by 1"
+    assert {row["organization_id"]: row["count"] for row in lab.rows(read)} == {good: 7, denied: 6}
+    block = EVIDENCE_KEYS[EvidenceType.S3_PUBLIC_ACCESS_BLOCK]
+    for key in EVIDENCE_KEYS.values():
+        whole = {good} if key == block else {good, denied}
+        partitions = forking.instance.get_materialized_partitions(key)
+        assert partitions == {f"{day}|{one}" for one in whole}
+
+
 def monitor(instance):
     process = SimpleNamespace(instance=instance, create_request_context=lambda: None)
     errors = list(execute_run_monitoring_iteration(process, logging.getLogger("test")))
@@ -203,7 +253,10 @@ def gone(worker):
         time.sleep(0.05)
 
 
-def test_kept_connections_that_broke_are_replaced_unseen(installation, postgres_server):
+def test_kept_connections_that_broke_are_replaced_unseen(
+    installation, postgres_server, monkeypatch
+):
+    monkeypatch.setattr(kept_connections, "FRESH_SECONDS", 0)
     cut = sql.SQL(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where usename = 'thirdsentry_dagster' and state = 'idle'"
