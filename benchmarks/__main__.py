@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import accounts, coverage, daemon, growth, prowler, storage
+from benchmarks import accounts, coverage, daemon, growth, prowler, storage, ui
 from benchmarks.lab import open_lab
 from benchmarks.rows import Row, machine, seconds_of
 
@@ -31,6 +31,7 @@ SECTIONS: tuple[Section, ...] = (
     ("storage", lambda lab, full: storage.dedupe_write(lab, 5 if full else 3)),
     ("coverage", lambda lab, full: coverage.coverage(lab, 5_000_000 if full else 210_000, 21)),
     ("growth", lambda lab, full: growth.growth(lab, full=full)),
+    ("ui", lambda lab, full: ui.ui(lab, 1_000, 90 if full else 3)),
 )
 
 
