@@ -129,7 +129,7 @@ class Settings:
             return self.database_url
         if role == "admin":
             if self.admin_database_url is None:
-                message = "Set THIRDSENTRY_ADMIN_DATABASE_URL: `db migrate` needs an administrator."
+                message = "Set THIRDSENTRY_ADMIN_DATABASE_URL: this needs an administrator."
                 raise ConfigurationError(message)
             return self.admin_database_url
         login = read_logins(self.logins_file).get(role)

@@ -15,11 +15,17 @@ from thirdsentry_pipeline.warehouse.invariants import find_breaches, sentences
 
 __all__ = ["lab"]
 
+SEEDS_AT_A_TIME = 25
 RED = pytest.StashKey[bool]()
 
 
 def pytest_generate_tests(metafunc):
-    """Give a test that a guard names one more turn: without the guard."""
+    """Give a test that a guard names one more turn: without the guard; share the seeds out."""
+    if "seeds" in metafunc.fixturenames:
+        first, wanted = (metafunc.config.getoption(name) for name in ("--first-seed", "--seeds"))
+        numbers = range(first, first + wanted)
+        shares = [numbers[at : at + SEEDS_AT_A_TIME] for at in range(0, wanted, SEEDS_AT_A_TIME)]
+        metafunc.parametrize("seeds", shares, ids=[f"{one[0]} to {one[-1]}" for one in shares])
     if "removed_guard" not in metafunc.fixturenames:
         return
     is_long = metafunc.config.getoption("--long")

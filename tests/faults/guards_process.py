@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from sqlalchemy import text
 
 from tests.faults.guards import Guard
+from thirdsentry_pipeline.operations.alerts import message_of
+from thirdsentry_pipeline.warehouse import alerts
+from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 SYNC = "thirdsentry_pipeline.operations.sync_connection"
 EVERY_KILL = "test_killed_at_any_moment_a_sync_leaves_all_or_nothing"
@@ -57,6 +60,19 @@ def forget_nothing(connection, _record, _state):
     connection.rollback()
 
 
+def marked_before_sent(monkeypatch):
+    def deliver(pipeline, organization_id, outlets, done):
+        with organization_scope(pipeline, organization_id) as database:
+            due = alerts.claim_deliveries(database)
+            alerts.mark_delivered(database, due)
+        if due:
+            with organization_scope(pipeline, organization_id) as database:
+                for sink in outlets.all:
+                    outlets.send(sink, message_of(database, organization_id, due))
+
+    monkeypatch.setattr("thirdsentry_pipeline.operations.alerts._deliver", deliver)
+
+
 def runs_add_no_partition(monkeypatch):
     monkeypatch.setattr("dagster.DagsterInstance.add_dynamic_partitions", lambda *_: None)
 
@@ -80,6 +96,15 @@ GUARDS = (
         tests=("test_killed_before_the_commit_a_sync_leaves_nothing",),
         patch=every_statement_commits,
         only="after the state",
+    ),
+    Guard(
+        name="the outbox",
+        fault=1,
+        removes="an alert is marked in the transaction that sent it, after sending",
+        tests=("test_killed_while_it_alerts_it_tells_once_by_one_key",),
+        patch=marked_before_sent,
+        only="before the alert is sent",
+        quick=True,
     ),
     Guard(
         name="sweeping at any moment",

@@ -4,7 +4,11 @@ from thirdsentry_pipeline.automation import launch
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.domain.time import utc_now
+from thirdsentry_pipeline.operations.alert_sinks import sinks_for
+from thirdsentry_pipeline.operations.alerts import evaluate_alerts
+from thirdsentry_pipeline.operations.services import platform_for
 from thirdsentry_pipeline.settings import Settings
+from thirdsentry_pipeline.warehouse.database import engine_for
 
 
 def sync(organization_id):
@@ -16,4 +20,15 @@ def sync(organization_id):
     return 0 if success else 1
 
 
-JOBS = {"sync": sync}
+def alerts(_organization_id):
+    """One evaluation and delivery over all organizations, as the sensor makes it."""
+    settings = Settings.from_environment()
+    done = evaluate_alerts(
+        engine_for(settings.login_url("pipeline")),
+        engine_for(settings.login_url("scheduler")),
+        sinks_for(settings, platform_for(settings)),
+    )
+    return 1 if done.errors else 0
+
+
+JOBS = {"sync": sync, "alerts": alerts}

@@ -167,7 +167,19 @@ AFTER_COMMIT = {
     "before the run is concluded": Call(f"{ASSET}:conclude"),
     "after the run is concluded": Call(f"{ASSET}:conclude", "after"),
 }
-STEPS = BEFORE_COMMIT | AFTER_COMMIT
+SEND = "thirdsentry_pipeline.operations.alert_sinks:Webhook.send"
+NEW_ALERT = r"(?i)insert into warehouse\.alerts"
+OUTBOX = {
+    "before the alert is stored": Statement(NEW_ALERT, "before"),
+    "before the stored alert commits": Commit(NEW_ALERT, "before"),
+    "after the stored alert commits": Commit(NEW_ALERT, "after"),
+    "before the alert is sent": Call(SEND),
+    "after the alert is sent": Call(SEND, "after"),
+    "after the alert is marked": Call(
+        "thirdsentry_pipeline.warehouse.alerts:mark_delivered", "after"
+    ),
+}
+STEPS = BEFORE_COMMIT | AFTER_COMMIT | OUTBOX
 WRITES = (
     "after the run row",
     "before the run row commits",
