@@ -37,7 +37,7 @@ ALONE_AN_HOUR = 2_500
 BATCHED_AN_HOUR = 5_000
 MOST_MEGABYTES = 450
 _FIRST = 100_000
-_BATCH = 100
+_BATCH = 50
 _START_SECONDS = 180
 _SECONDS_EACH = 12
 _LOOK_SECONDS = 0.5
@@ -67,9 +67,9 @@ class Found:
 
 def ways(*, full: bool) -> Sequence[Way]:
     return (
-        Way("Dagster's own launcher, one process each", 60 if full else 16, is_forked=False),
-        Way("forked, one process each", 1_000 if full else 60, reach=ALONE_AN_HOUR),
-        Way(f"forked, {_BATCH} in a run", 1_000 if full else 200, _BATCH, reach=BATCHED_AN_HOUR),
+        Way("Dagster's own launcher, one process each", 60 if full else 12, is_forked=False),
+        Way("forked, one process each", 1_000 if full else 48, reach=ALONE_AN_HOUR),
+        Way(f"forked, {_BATCH} in a run", 1_000 if full else 150, _BATCH, reach=BATCHED_AN_HOUR),
     )
 
 

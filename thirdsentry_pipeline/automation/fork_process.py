@@ -78,6 +78,8 @@ class ForkProcess:
         for end in (self._answers, self._socket):
             with suppress(OSError):
                 end.close()
+        # It has nothing to finish, and may still be importing what nobody will use.
+        self._process.terminate()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -14,9 +14,11 @@ from thirdsentry_pipeline.automation.fork_launcher import ForkRunLauncher, can_f
 from thirdsentry_pipeline.settings import Settings
 
 DAGSTER_YAML = "dagster.yaml"
-MAX_CONCURRENT_RUNS = 4
+RUNS_PER_CORE = 2
+LEAST_CONCURRENT_RUNS = 4
 DEQUEUE_SECONDS = 1
 MAX_RUN_SECONDS = 3600
+MONITORING_SECONDS = 30
 START_TIMEOUT_SECONDS = 180
 CANCEL_TIMEOUT_SECONDS = 180
 TICK_DAYS = {"skipped": 2, "success": 30, "failure": 90, "started": 30}
@@ -25,6 +27,11 @@ FORK_RUN_LAUNCHER = {
     "class": ForkRunLauncher.__name__,
 }
 PARTITION_ORGANIZATION_TAG = "dagster/partition/organization"
+
+
+def concurrent_runs() -> int:
+    """How many runs this machine does at once: each waits for AWS half of its time."""
+    return max(LEAST_CONCURRENT_RUNS, RUNS_PER_CORE * (os.cpu_count() or 1))
 
 
 def instance_config(settings: Settings) -> dict[str, Any]:
@@ -59,7 +66,7 @@ def instance_config(settings: Settings) -> dict[str, Any]:
         },
         "concurrency": {
             "runs": {
-                "max_concurrent_runs": MAX_CONCURRENT_RUNS,
+                "max_concurrent_runs": concurrent_runs(),
                 "tag_concurrency_limits": [
                     {"key": key, **one_run_per_organization}
                     # The second is on every partition's run, also one started in the UI.
@@ -69,6 +76,7 @@ def instance_config(settings: Settings) -> dict[str, Any]:
         },
         "run_monitoring": {
             "enabled": True,
+            "poll_interval_seconds": MONITORING_SECONDS,
             "start_timeout_seconds": START_TIMEOUT_SECONDS,
             "cancel_timeout_seconds": CANCEL_TIMEOUT_SECONDS,
             "max_runtime_seconds": MAX_RUN_SECONDS,

@@ -25,12 +25,12 @@ from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
 from thirdsentry_pipeline.automation import fork_launcher, kept_connections, launch
 from thirdsentry_pipeline.automation.fork_launcher import ForkRunLauncher
 from thirdsentry_pipeline.automation.kept_connections import keep_connections
-from thirdsentry_pipeline.automation.run_workers import RunWorker
+from thirdsentry_pipeline.automation.run_workers import Presence, RunWorker
 from thirdsentry_pipeline.automation.schedules import batch_request
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.domain.time import utc_now
-from thirdsentry_pipeline.partitions import ORGANIZATIONS
+from thirdsentry_pipeline.partitions import ORGANIZATIONS, evidence_partitions, partition_key
 
 pytestmark = pytest.mark.integration
 
@@ -40,6 +40,8 @@ REPOSITORY = ReconstructableRepository.for_module(
 )
 ORGANIZATION = {"thirdsentry/organization": "65f0a1b2c3d4e5f6a7b8c9d0"}
 SECONDS = 120
+PRODUCT = ReconstructableRepository.for_module(launch.DEFINITIONS_MODULE, "defs")
+IDS = [f"65f0a1b2c3d4e5f6a7b8c9d{number}" for number in range(3)]
 ACCOUNTS = ("111111111111", "222222222222", "333333333333")
 CLOSED = json.dumps(
     {
@@ -57,13 +59,12 @@ class Forking:
         self.instance = instance
         adopt(launcher, instance)
 
-    def create(self, job, tags=None):
-        return launch._create_run(
-            self.instance, ReconstructableJob(REPOSITORY, job), job, tags or {}
-        )
+    def create(self, job, tags=None, repository=REPOSITORY):
+        launched = ReconstructableJob(repository, job)
+        return launch._create_run(self.instance, launched, job, tags or {})
 
-    def launch(self, job, tags=None):
-        run = self.create(job, tags)
+    def launch(self, job, tags=None, repository=REPOSITORY):
+        run = self.create(job, tags, repository)
         self.launcher.launch_run(LaunchRunContext(run, workspace=None))
         return run.run_id
 
@@ -71,10 +72,7 @@ class Forking:
         return self.instance.get_run_by_id(run_id)
 
     def until(self, run_id, *statuses):
-        deadline = time.monotonic() + SECONDS
-        while self.run(run_id).status not in statuses:
-            assert time.monotonic() < deadline, self.run(run_id).status
-            time.sleep(0.05)
+        until(lambda: self.run(run_id).status in statuses)
         return self.run(run_id)
 
     def started(self, job, tags=None):
@@ -194,10 +192,27 @@ def test_a_run_whose_code_does_not_load_fails_with_the_reason(forking):
         )
 
 
+def test_a_cancelled_collection_ends_its_rows_as_well(forking, installation):
+    lab = installation.lab
+    lab.organization(IDS[0])
+    lab.connected(IDS[0])
+    # The credential report stays unfinished, so the sync waits while it is told to stop.
+    lab.admin.set_credential_report(ACCOUNTS[0], polls=1000)
+    forking.instance.add_dynamic_partitions(ORGANIZATIONS, IDS[:1])
+    key = partition_key(today(utc_now), IDS[0])
+    tags = evidence_partitions.get_tags_for_partition_key(key)
+    run_id = forking.launch("aws_evidence", tags, PRODUCT)
+    reading = "select count(*) from warehouse.connector_runs where status = 'running'"
+    until(lambda: lab.value(reading) == 1)
+    assert forking.launcher.terminate(run_id)
+    forking.until(run_id, DagsterRunStatus.CANCELED)
+    assert lab.value("select status from warehouse.connector_runs") == "failed"
+    assert lab.value("select count(*) from warehouse.evidence_observations") == 0
+
+
 def test_a_forked_batch_keeps_good_denied_and_closed_organizations_apart(forking, installation):
     lab = installation.lab
-    ids = [f"65f0a1b2c3d4e5f6a7b8c9d{number}" for number in range(3)]
-    good, denied, closed = ids
+    good, denied, closed = ids = IDS
     for organization_id, account in zip(ids, ACCOUNTS, strict=True):
         lab.organization(organization_id)
         lab.connected(organization_id, account)
@@ -207,12 +222,8 @@ def test_a_forked_batch_keeps_good_denied_and_closed_organizations_apart(forking
     )
     day = today(utc_now)
     forking.instance.add_dynamic_partitions(ORGANIZATIONS, ids)
-    repository = ReconstructableRepository.for_module(launch.DEFINITIONS_MODULE, "defs")
-    job = ReconstructableJob(repository, "aws_evidence")
-    tags = batch_request(day, ids).tags
-    run = launch._create_run(forking.instance, job, "aws_evidence", tags)
-    forking.launcher.launch_run(LaunchRunContext(run, workspace=None))
-    ended = forking.until(run.run_id, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE)
+    run_id = forking.launch("aws_evidence", batch_request(day, ids).tags, PRODUCT)
+    ended = forking.until(run_id, DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE)
     assert ended.status is DagsterRunStatus.FAILURE
     assert ended.tags[STATUS_TAG] == "partial"
     rows = lab.rows("select organization_id, status from warehouse.connector_runs")
@@ -247,9 +258,13 @@ def may_start(instance):
 
 
 def gone(worker):
+    until(lambda: worker.presence() is Presence.GONE)
+
+
+def until(condition):
     deadline = time.monotonic() + SECONDS
-    while worker.presence().value == "running":
-        assert time.monotonic() < deadline
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 
 
