@@ -142,8 +142,10 @@ def documents(state):
     """Every answer of an account: (action, region, name or None) to its pages, as documents.
 
     ``state`` names a state for each chain; ``detector`` and ``finding`` hold for the first
-    region, the others are good. A text in the place of a document is an error code.
+    region, and the others are as ``elsewhere`` says, else good. ``regions`` may be other ones.
+    A text in the place of a document is an error code.
     """
+    elsewhere = {"detector": "good", "finding": "good", **state.get("elsewhere", {})}
     rows = [ROOT_ROWS[state["root"]], *USER_ROWS[state["users"]]]
     pages = {
         ("iam.GenerateCredentialReport", None): [{"State": "COMPLETE"}],
@@ -197,8 +199,8 @@ def documents(state):
     for number, region in enumerate(state.get("regions", REGIONS)):
         found |= _guardduty_documents(
             region,
-            "good" if number else state["detector"],
-            "good" if number else state["finding"],
+            (elsewhere if number else state)["detector"],
+            (elsewhere if number else state)["finding"],
         )
     return found
 
@@ -279,6 +281,10 @@ class Account:
         """Answer the ``page``-th call to ``key`` (action, region, name) with this instead."""
         self._spoilt[key, page] = answer
 
+    def mend(self, key, page):
+        """Undo ``spoil``."""
+        del self._spoilt[key, page]
+
     def __repr__(self):
         spoilt = "".join(f"\n  {place}: {answer}" for place, answer in self._spoilt.items())
         return f"Account({self.state}){spoilt}"
@@ -312,7 +318,7 @@ class Account:
     def answer(self, request):
         key, page = self.place_of(request)
         if key is None:
-            return error_answer(request.action, "ResourceNotFoundException", status=404)
+            return error_answer(request.action, "OptInRequired", status=403)
         regional = (request.action, request.region, request.name)
         for place in ((key, page), (regional, page)):
             if place in self._spoilt:

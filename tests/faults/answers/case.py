@@ -129,13 +129,14 @@ class Laboratory:
             root.removeHandler(self.logs)
             root.setLevel(level)
 
-    def collect(self, account, **more):
+    def collect(self, account, types=ALL, **more):
+        """Read the account anew; what the endpoint sent stands in ``endpoint.served``."""
         if self._cases % _CASES_PER_SESSION == 0:
             self._session = open_session(self._platform)
         self._cases += 1
         self.endpoint.answer = account.answer
         self.endpoint.served = {}
-        return collect_account(self._session, ALL, sleep=lambda _: None, **more)
+        return collect_account(self._session, types, **{"sleep": lambda _: None, **more})
 
 
 @contextmanager
