@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine
 
-from thirdsentry_pipeline.cli.diagnosis import Check
+from thirdsentry_pipeline.cli.checks import Check
 from thirdsentry_pipeline.cli.errors import describe
 from thirdsentry_pipeline.cli.session import login_engine
 from thirdsentry_pipeline.settings import Settings, with_database

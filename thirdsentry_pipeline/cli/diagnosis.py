@@ -1,7 +1,5 @@
 """The checks of ``doctor``: each says what it found, and what to do when that is not well."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
@@ -13,6 +11,7 @@ from sqlalchemy import Row, text
 from thirdsentry_pipeline.assets.dbt_runner import prepared_manifest
 from thirdsentry_pipeline.automation.instance import persistent_instance
 from thirdsentry_pipeline.aws.clock import time_of_sts
+from thirdsentry_pipeline.cli.checks import Check, attempt, daemon, work_done
 from thirdsentry_pipeline.cli.errors import describe
 from thirdsentry_pipeline.cli.session import login_engine, organization_names
 from thirdsentry_pipeline.definitions import defs
@@ -25,22 +24,12 @@ from thirdsentry_pipeline.settings import Settings
 from thirdsentry_pipeline.warehouse.readiness import known_revisions
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
-HEARTBEAT_SECONDS = 120.0
 LAST_RUN = text("""
     select status, coalesce(error_code, '') as error_code, started_at
     from warehouse.connector_runs
     order by started_at desc
     limit 1
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
-
-    check: str
-    ok: bool
-    detail: str
 
 
 def examine(settings: Settings) -> list[Check]:
@@ -54,15 +43,7 @@ def examine(settings: Settings) -> list[Check]:
         attempt("dagster daemon", lambda: daemon(settings)),
         attempt("schedules", lambda: schedules_on(settings)),
     ]
-    return [*checks, *last_runs(settings)]
-
-
-def attempt(name: str, look: Callable[[], str]) -> Check:
-    """The check's detail, or the one sentence of what it raised."""
-    try:
-        return Check(name, ok=True, detail=look())
-    except Exception as error:  # noqa: BLE001 - a doctor reports every failure and goes on
-        return Check(name, ok=False, detail=describe(error)[0])
+    return [*checks, *work_done(settings), *last_runs(settings)]
 
 
 def postgres(settings: Settings) -> str:
@@ -104,20 +85,6 @@ def sts_clock(settings: Settings) -> str:
     account = platform.client("sts").get_caller_identity()["Account"]
     told = "an unknown time" if skew is None else f"{abs(skew.total_seconds()):.0f} s"
     return f"{told} off, as account {account}"
-
-
-def daemon(settings: Settings) -> str:
-    """Every daemon's heartbeat must be recent."""
-    with persistent_instance(settings) as instance:
-        beats = instance.get_daemon_heartbeats()
-    now = utc_now().timestamp()
-    ages = {kind: now - beat.timestamp for kind, beat in beats.items()}
-    needed = {"SCHEDULER": ages.get("SCHEDULER"), "SENSOR": ages.get("SENSOR")}
-    silent = [kind for kind, age in needed.items() if age is None or age > HEARTBEAT_SECONDS]
-    if silent:
-        message = f"No heartbeat of {' and '.join(silent).lower()}: run `thirdsentry up`."
-        raise ThirdSentryError(message)
-    return f"last heartbeat {max(age for age in needed.values() if age is not None):.0f} s ago"
 
 
 def schedules_on(settings: Settings) -> str:
