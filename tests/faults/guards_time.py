@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from tests.faults.guards import Guard
-from thirdsentry_pipeline.operations import sync_connection
+from thirdsentry_pipeline.operations import sync_connection, watching
 from thirdsentry_pipeline.resources import warehouse
 from thirdsentry_pipeline.warehouse import episodes
 
@@ -30,6 +30,10 @@ def every_read_is_new(monkeypatch):
 
 def any_clock_will_do(monkeypatch):
     monkeypatch.setattr(warehouse, "require_true_time", lambda *_, **__: None)
+
+
+def silence_is_fine(monkeypatch):
+    monkeypatch.setattr(watching, "LONGEST_SILENCE", watching.LONGEST_SILENCE * 1000)
 
 
 def what_closed_unseen_is_forgotten(monkeypatch):
@@ -68,6 +72,13 @@ GUARDS = (
         tests=("test_a_worker_three_days_off_writes_nothing_of_its_own_time",),
         patch=any_clock_will_do,
         only="-3",
+    ),
+    Guard(
+        name="silence",
+        fault=13,
+        removes="a daemon that was not heard for two minutes counts as dead",
+        tests=("test_a_dead_daemon_is_noticed_by_its_silence",),
+        patch=silence_is_fine,
     ),
     Guard(
         name="episodes that closed unseen",
