@@ -3,6 +3,8 @@
 import pytest
 
 from tests.databases import WarehouseDatabase
+from tests.faults.twin import digest
+from tests.faults.village import read_all, village
 from tests.integration.operations.lab import ORGANIZATION
 from thirdsentry_pipeline.aws.anchors import AnchorBucket
 from thirdsentry_pipeline.operations.audit import (
@@ -13,22 +15,24 @@ from thirdsentry_pipeline.operations.audit import (
 
 pytestmark = pytest.mark.integration
 
+__all__ = ["village"]
+
 
 @pytest.fixture
-def bucket(town, sandbox_environment):
-    s3 = town.lab.services.platform.client("s3")
+def bucket(village, sandbox_environment):
+    s3 = village.services.platform.client("s3")
     return AnchorBucket(s3, sandbox_environment["THIRDSENTRY_ANCHOR_BUCKET"])
 
 
 @pytest.mark.fault(6)
-def test_an_older_state_is_told_by_the_anchors_and_filled_by_the_next_sync(town, twin, bucket):
-    services, database = town.lab.services, town.lab.database
-    town.heal()
+def test_an_older_state_is_told_by_the_anchors_and_filled_by_the_next_sync(village, bucket):
+    services, database = village.services, village.database
+    known = digest(database.engine("admin"))
     backup = WarehouseDatabase(database.server, f"{database.name}_backup", database.name)
     database.dispose()
     backup.reset()
     backup.dispose()
-    town.heal()
+    read_all(village)
     anchored = anchor_organizations(services.pipeline, services.scheduler, bucket)
     assert all(one.is_new for one in anchored)
     assert verify_organization(services.pipeline, ORGANIZATION, bucket).chain.is_intact
@@ -49,6 +53,6 @@ def test_an_older_state_is_told_by_the_anchors_and_filled_by_the_next_sync(town,
     refused = anchor_organizations(services.pipeline, services.scheduler, bucket)
     assert not any(one.is_new for one in refused)
     assert all("broken" in one.problem for one in refused)
-    town.heal()
-    assert town.digest() == twin
+    read_all(village)
+    assert digest(database.engine("admin")) == known
     assert not verify_organization(services.pipeline, ORGANIZATION, bucket).chain.is_intact

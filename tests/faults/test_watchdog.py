@@ -17,6 +17,11 @@ from thirdsentry_pipeline.operations.watching import DAEMONS
 pytestmark = pytest.mark.integration
 
 THIRDSENTRY = Path(sys.executable).with_name("thirdsentry")
+TOLD = """
+    update warehouse.alerts
+    set resolved_at = clock_timestamp(), notified_at = clock_timestamp(),
+      resolution_notified_at = clock_timestamp()
+"""
 ALERT = """
     insert into warehouse.alerts (organization_id, kind, episode_key, connection_id, opened_at,
       delivery_attempts)
@@ -27,7 +32,7 @@ ALERT = """
 
 
 def beat(town, seconds_ago=0.0, daemons=DAEMONS):
-    with town.installation.instance() as instance:
+    with town.instance() as instance:
         for kind in daemons:
             moment = utc_now().timestamp() - seconds_ago
             instance.add_daemon_heartbeat(DaemonHeartbeat(moment, kind, "one", []))
@@ -35,7 +40,7 @@ def beat(town, seconds_ago=0.0, daemons=DAEMONS):
 
 def ailing(town):
     """The checks that are not well, with what they say."""
-    found = examine_quickly(town.installation.settings)
+    found = examine_quickly(town.settings())
     return {one.check: one.detail for one in found if not one.ok}
 
 
@@ -59,3 +64,6 @@ def test_a_dead_daemon_is_noticed_by_its_silence(town):
     document = json.loads(asked.stdout)
     assert not document["ok"]
     assert [one["check"] for one in document["checks"] if not one["ok"]] == ["alert sinks"]
+    with psycopg.connect(town.lab.database.admin_url) as admin:
+        admin.execute(TOLD)
+    assert ailing(town) == {}
