@@ -78,14 +78,14 @@ def test_without_a_free_connection_a_sync_ends_with_an_error_and_leaves_nothing(
     town.lab.services = replace(wide, pipeline=narrow)
     try:
         with ExitStack() as held:
-            for _ in range(2 * engines.POOL_SIZE):
+            for _ in range(engines.POOL_SIZE):
                 held.enter_context(organization_scope(narrow, OTHER_ORGANIZATION))
             with pytest.raises(NoConnectionFree):
                 sync(town.lab)
         assert town.observations() == before
         # Each connection comes back without the organization it was used for.
         with ExitStack() as held:
-            for _ in range(2 * engines.POOL_SIZE):
+            for _ in range(engines.POOL_SIZE):
                 connection = held.enter_context(narrow.connect())
                 setting = "select nullif(current_setting('app.organization_id', true), '')"
                 assert connection.scalar(text(setting)) is None

@@ -42,10 +42,14 @@ _SEAL_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class SealedCredential:
-    """A sealed external id and the version of the data key that opens it."""
+    """A sealed external id and the version of the data key that opens it.
+
+    ``wrapped_key`` is that key as KMS wrapped it, where it was read along.
+    """
 
     blob: bytes = field(repr=False)
     key_version: int
+    wrapped_key: bytes | None = field(default=None, repr=False)
 
 
 def digest(value: str) -> str:
@@ -138,22 +142,29 @@ def open_external_id(
         RunFailedError: ``key_unavailable`` when the key can't be had or the blob belongs
             to another organization, connection or key version.
     """
-    key = unwrap_data_key(services, organization_id, sealed.key_version)
+    key = unwrap_data_key(services, organization_id, sealed.key_version, wrapped=sealed.wrapped_key)
     return key.open(connection_id, sealed.blob)
 
 
 def unwrap_data_key(
-    services: Services, organization_id: str, version: int, *, kms_key_id: str | None = None
+    services: Services,
+    organization_id: str,
+    version: int,
+    *,
+    kms_key_id: str | None = None,
+    wrapped: bytes | None = None,
 ) -> DataKey:
     """One version of the organization's data key, opened by the KMS key of the settings.
 
     ``kms_key_id`` names another one: rotation alone opens with the key that wrapped it.
+    ``wrapped`` is the wrapped key where the caller has read it already.
 
     Raises:
         RunFailedError: ``key_unavailable``.
     """
-    with organization_scope(services.pipeline, organization_id) as connection:
-        wrapped = data_keys.data_key(connection, version)
+    if wrapped is None:
+        with organization_scope(services.pipeline, organization_id) as connection:
+            wrapped = data_keys.data_key(connection, version)
     if wrapped is None:
         raise RunFailedError(
             ErrorCode.KEY_UNAVAILABLE,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from thirdsentry_pipeline.operations.services import Services
     from thirdsentry_pipeline.operations.sync_results import OrganizationSync
 
-ACCOUNTS_AT_ONCE = 8
-"""More wait for the same two cores, and hold more sessions in memory."""
+ACCOUNTS_AT_ONCE = 12
+"""Enough to wait for AWS in one while another is worked on; more only share the same cores."""
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from thirdsentry_pipeline.domain.identifiers import RoleArn
 from thirdsentry_pipeline.operations.credentials import SealedCredential, open_external_id
 from thirdsentry_pipeline.operations.interruption import Interruption
 from thirdsentry_pipeline.operations.sync_results import ConnectionSync, SyncStatus, TypeResult
-from thirdsentry_pipeline.warehouse import connections, evidence, runs
+from thirdsentry_pipeline.warehouse import connections, data_keys, evidence, runs
 from thirdsentry_pipeline.warehouse.database import is_deadlock, is_lost_connection
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
@@ -112,7 +112,7 @@ class ConnectionReader:
         )
 
     def _start(self, connection: Connection, run_id: UUID) -> SealedCredential:
-        """Transaction 1: the run row, and the sealed external id this run will open."""
+        """Transaction 1: the run row, and the sealed external id with the key that opens it."""
         with organization_scope(self.services.pipeline, self.organization_id) as database:
             runs.start_run(
                 database,
@@ -121,8 +121,8 @@ class ConnectionReader:
                 partition_day=self.day,
                 dagster_run_id=self.dagster_run_id,
             )
-            stored = connections.credential_blob(database, connection.connection_id)
-        return SealedCredential(*stored)
+            blob, version = connections.credential_blob(database, connection.connection_id)
+            return SealedCredential(blob, version, data_keys.data_key(database, version))
 
     def _collect(
         self, connection: Connection, run_id: UUID, sealed: SealedCredential, calls: _Calls

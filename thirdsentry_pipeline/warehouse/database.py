@@ -12,7 +12,7 @@ from thirdsentry_pipeline.domain.errors import ConfigurationError
 STATEMENT_TIMEOUT_SECONDS = 120
 LOCK_TIMEOUT_SECONDS = 15
 CONNECT_TIMEOUT_SECONDS = 10
-POOL_SIZE = 5
+POOL_SIZE = 10
 POOL_WAIT_SECONDS = 30
 
 # DISCARD ALL but for prepared statements, which psycopg keeps count of itself.
@@ -65,7 +65,8 @@ def engine_for(
         {
             "poolclass": QueuePool,
             "pool_size": POOL_SIZE,
-            "max_overflow": POOL_SIZE,
+            # Beyond the pool, each use would log in anew: that costs more than what it is for.
+            "max_overflow": 0,
             "pool_timeout": POOL_WAIT_SECONDS,
             "pool_pre_ping": True,
             "pool_reset_on_return": None,
