@@ -37,7 +37,7 @@ GUARDS = (
         only="before evidence is written",
     ),
     Guard(
-        name="the outbox",
+        name="what a sink did not take",
         fault=30,
         removes="what a sink did not take is kept and tried again",
         tests=("test_a_sink_that_fails_in_every_way_hears_each_episode_once_it_answers",),
