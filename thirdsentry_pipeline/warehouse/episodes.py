@@ -42,10 +42,27 @@ _STALE = text(
     """
 )
 
-# A span begins with a good run (the zeroth with none) and holds the failures after it.
+# A span begins with a good run (the zeroth with none) and holds the failures after it. Asked every
+# minute, so it does not go through years: older than 60 days counts only the newest good run, where
+# a streak that still matters began, and what failed after it.
 _SYNC_FAILED = text(
     """
-    with ended as (
+    with since as (
+      select k.organization_id, k.connection_id, coalesce((
+        select r.started_at
+        from warehouse.connector_runs as r
+        where
+          r.organization_id = k.organization_id
+          and r.connection_id = k.connection_id
+          and r.status in ('succeeded', 'partial')
+          and r.started_at < clock_timestamp() - interval '1440 hours'
+        order by r.started_at desc
+        limit 1
+      ), '-infinity') as began_at
+      from warehouse.connections as k
+    ),
+
+    ended as (
       select
         r.organization_id, r.connection_id, r.run_id, r.finished_at, r.error_code,
         r.status in ('succeeded', 'partial') as is_good,
@@ -53,8 +70,9 @@ _SYNC_FAILED = text(
           partition by r.connection_id order by r.started_at, r.run_id
         ) as span,
         row_number() over (partition by r.connection_id order by r.started_at, r.run_id) as place
-      from warehouse.connector_runs as r
-      where r.status <> 'running'
+      from since
+      inner join warehouse.connector_runs as r using (organization_id, connection_id)
+      where r.status <> 'running' and r.started_at >= since.began_at
     ),
 
     streaks as (

@@ -1,30 +1,13 @@
 -- An episode begins when evidence outlives its threshold and ends with the next good read. Its
 -- key is the read it began from, so a changed threshold moves it and opens no second one.
-with good_reads as (
-  select
-    connections.organization_id,
-    connections.connection_id,
-    evidence_types.evidence_type,
-    null::uuid as run_id,
-    connections.connected_at as read_at,
-    connections.connected_at as true_at
-  from {{ ref('stg_warehouse__connections') }} as connections
-  inner join {{ ref('evidence_types') }} as evidence_types
-    on connections.connector = evidence_types.connector
-  union all
-  select organization_id, connection_id, evidence_type, run_id, observed_at, true_at
-  from {{ ref('stg_warehouse__evidence_observations') }}
-  where read_status = 'ok'
-),
-
-spans as (
+with spans as (
   select
     *,
     lead(read_at) over (
       partition by organization_id, connection_id, evidence_type
       order by read_at, run_id nulls first
     ) as next_read_at
-  from good_reads
+  from {{ ref('int_recent_good_reads') }}
 ),
 
 episodes as (

@@ -90,6 +90,30 @@ def test_episodes_that_closed_long_ago_are_left_alone(lab):
     assert lab.evaluate().unseen == 0
 
 
+def test_what_began_long_before_the_alerts_look_back_keeps_its_name(lab):
+    """Months of failures: the episode is still the one of the read and run before them."""
+    tenant = lab.organization()
+    connection_id = tenant.connect(hours_ago(4000))
+    for hours in (3000, 2500):
+        tenant.observe_all(connection_id, hours_ago(hours))
+    good = [lab.run(tenant, connection_id, "succeeded", hours) for hours in (3000, 2500)]
+    for hours in (2400, 2300, 100, 1):
+        lab.run(tenant, connection_id, "failed", hours, "transient")
+    lab.evaluate()
+    keys = [row["episode_key"] for row in lab.alerts()]
+    assert keys.count(f"{connection_id}:sync_failed:{good[1]}") == 1
+    newest = lab.rows(
+        "select run_id::text from warehouse.evidence_observations"
+        " order by observed_at desc limit %s",
+        TYPES,
+    )
+    read = {key.rpartition(":")[2] for key in keys if ":sync_failed:" not in key}
+    assert read == {row["run_id"] for row in newest}
+    assert len(keys) == TYPES + 1
+    (failed,) = lab.rows("select detail from warehouse.alerts where kind = 'sync_failed'")
+    assert failed["detail"]["consecutive_failures"] == 4
+
+
 @pytest.mark.parametrize("changed", [1, 36, 48, None])
 def test_changed_threshold_within_an_episode_tells_nothing(lab, changed):
     tenant = lab.organization()
