@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from thirdsentry_pipeline.assets.dbt_runner import dbt_environment
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 from thirdsentry_pipeline.settings import Settings, with_database
 from thirdsentry_pipeline.settings_files import (
@@ -132,7 +133,7 @@ def test_urls_of_single_logins_need_an_external_postgres() -> None:
 
 
 def test_driver_names_become_plain_urls() -> None:
-    for scheme in ("postgres", "postgresql+psycopg"):
+    for scheme in ("postgres", "postgresql+psycopg", "postgresql+psycopg2"):
         url = EXTERNAL.replace("postgresql", scheme)
         assert read(THIRDSENTRY_DATABASE_URL=url).database_url == EXTERNAL
 
@@ -227,3 +228,21 @@ def test_interrupted_write_keeps_the_old_file(tmp_path: Path) -> None:
 
 def test_database_of_a_url_can_be_replaced() -> None:
     assert with_database(EXTERNAL, "new one") == EXTERNAL.replace("/warehouse", "/new%20one")
+
+
+def test_one_url_serves_dagsters_storage_and_the_product():
+    written = "postgresql+psycopg2://d:p@db/dagster?sslmode=verify-full"
+    settings = Settings.from_environment(
+        {"THIRDSENTRY_DATABASE_URL": EXTERNAL, "THIRDSENTRY_DAGSTER_DATABASE_URL": written}
+    )
+    assert settings.login_url("dagster") == written.replace("+psycopg2", "")
+
+
+def test_dbt_holds_the_server_to_the_same_proof_as_the_url_asks_for():
+    url = "postgresql://t:p@db/thirdsentry?sslmode=verify-full&sslrootcert=/certificates/rds.pem"
+    settings = Settings.from_environment(
+        {"THIRDSENTRY_DATABASE_URL": EXTERNAL, "THIRDSENTRY_TRANSFORM_DATABASE_URL": url}
+    )
+    environment = dbt_environment(settings)
+    assert environment["THIRDSENTRY_DBT_SSLMODE"] == "verify-full"
+    assert environment["PGSSLROOTCERT"] == "/certificates/rds.pem"

@@ -68,7 +68,9 @@ def test_the_single_hosts_instance_is_the_products_own(dagster_url, tmp_path):
     home = Path("/var/lib/thirdsentry/home")
     own = instance_config(Settings(home=home, login_urls={"dagster": dagster_url}))
     deployed = configuration("compose")
-    assert {**deployed, "storage": None} == {**own, "storage": None}
+    assert {**deployed, "storage": None} == {**own, "storage": None}, (
+        "automation/instance.py changed: change dagster.yaml in deploy/compose and deploy/ecs too"
+    )
     assert variables_in(deployed) == {"THIRDSENTRY_DAGSTER_DATABASE_URL"}
     with DagsterInstance.from_config(str(DEPLOY / "compose")) as instance:
         assert type(instance.run_storage).__name__ == "PostgresRunStorage"

@@ -82,6 +82,25 @@ def test_administrator_of_a_managed_postgres_need_not_be_superuser(
         assert all(may_log_in(managed.login_url(role)) for role in ROLES)
 
 
+def test_the_urls_of_the_shipped_deployment_are_all_that_it_takes(home: Path, server: str) -> None:
+    example = Path(__file__).parents[3] / "deploy" / "compose" / ".env.example"
+    address = server.rpartition("@")[2].rpartition("/")[0]
+    environment = {"THIRDSENTRY_HOME": str(home / "installation")}
+    for line in example.read_text().splitlines():
+        if "_DATABASE_URL=" in line:
+            name, _, url = line.partition("=")
+            environment[name] = url.replace("postgres:5432", address).replace("CHANGE-ME", name)
+    environment["THIRDSENTRY_ADMIN_DATABASE_URL"] = with_database(server, "thirdsentry")
+    settings = Settings.from_environment(environment)
+    migrate_database(settings)
+    assert all(may_log_in(settings.login_url(role)) for role in ROLES)
+    # Every password is the operator's: none is made here and left in a file.
+    assert not settings.logins_file.exists()
+    without_administrator = replace(settings, admin_database_url=None)
+    with database_for_command(without_administrator):
+        pass
+
+
 def test_preparing_again_keeps_the_passwords(external: Settings) -> None:
     migrate_database(external)
     before = [external.login_url(role) for role in ROLES]

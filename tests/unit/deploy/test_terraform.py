@@ -10,6 +10,7 @@ import shutil
 import subprocess
 
 import pytest
+from policy_sentry.querying.all import get_all_actions
 
 from tests.unit.deploy.terraform_files import (
     ECS,
@@ -93,6 +94,12 @@ def test_no_policy_of_a_role_has_a_wildcard_action(document):
             if statement.get("resources") == ["*"]:
                 assert set(statement["actions"]) <= ON_ANY_RESOURCE
     assert seen == roles
+
+
+def test_every_action_is_one_that_aws_knows(document):
+    known = {action.lower() for action in get_all_actions()}
+    granted = {action for _, one in statements(document) for action in one["actions"]}
+    assert {one for one in granted if "*" not in one and one.lower() not in known} == set()
 
 
 def test_only_the_pipeline_may_assume_customers_roles_and_use_their_keys(document):
