@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
+import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
@@ -180,6 +181,29 @@ OUTBOX = {
     ),
 }
 STEPS = BEFORE_COMMIT | AFTER_COMMIT | OUTBOX
+QUICK = {
+    "before the run row commits",
+    "after the run row commits",
+    "after the credential opens",
+    "in the open role",
+    "before request 8",
+    "after everything is fetched",
+    "after evidence",
+    "after the state",
+    "before the readings commit",
+    "after the readings commit",
+    "before the run is concluded",
+    "before the alert is sent",
+    "after the alert is sent",
+}
+"""The steps of every test run; the others are for the long one."""
+
+
+def parameters(steps, quick=QUICK):
+    """The names of the steps, those that are not quick marked as long."""
+    return [one if one in quick else pytest.param(one, marks=pytest.mark.long) for one in steps]
+
+
 WRITES = (
     "after the run row",
     "before the run row commits",

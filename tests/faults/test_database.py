@@ -140,7 +140,7 @@ def test_two_writers_beside_dbt_with_four_threads_lose_nothing(town, tmp_path):
     before = town.observations()
     project = DbtProject(town.lab.database, tmp_path)
     with ThreadPoolExecutor(3) as pool:
-        building = pool.submit(project.run, "build", "--threads", "4")
+        building = pool.submit(project.run, "run", "--threads", "4")
         while not building.done():
             town.change()
             both = [pool.submit(sync, town.lab) for _ in range(2)]

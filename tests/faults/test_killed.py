@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.faults.steps import AFTER_COMMIT, BEFORE_COMMIT, was_acknowledged
+from tests.faults.steps import AFTER_COMMIT, BEFORE_COMMIT, parameters, was_acknowledged
 from tests.faults.town import WHOLE, sync
 
 pytestmark = pytest.mark.integration
@@ -15,7 +15,7 @@ NO_RUN_ROW = ("before the run row", "after the run row", "before the run row com
 
 
 @pytest.mark.fault(1)
-@pytest.mark.parametrize("step", BEFORE_COMMIT)
+@pytest.mark.parametrize("step", parameters(BEFORE_COMMIT))
 def test_killed_before_the_commit_a_sync_leaves_nothing(town, step):
     before, abandoned = town.observations(), town.runs("abandoned")
     victim = town.victim(step=step)
@@ -28,7 +28,7 @@ def test_killed_before_the_commit_a_sync_leaves_nothing(town, step):
 
 
 @pytest.mark.fault(1)
-@pytest.mark.parametrize("step", AFTER_COMMIT)
+@pytest.mark.parametrize("step", parameters(AFTER_COMMIT))
 def test_killed_after_the_commit_a_sync_leaves_everything(town, step):
     before, ended = town.observations(), town.runs("succeeded")
     victim = town.victim(step=step)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.steps import POSTMASTER, WRITES, was_acknowledged
+from tests.faults.steps import POSTMASTER, WRITES, parameters, was_acknowledged
 from tests.faults.town import FACTS, WHOLE, sync
 from tests.faults.wire import at_statement
 from tests.integration.lifecycle.test_revoking import until
@@ -14,7 +14,7 @@ from thirdsentry_pipeline.settings_files import read_json
 
 pytestmark = pytest.mark.integration
 
-QUICK = ("before the readings commit", "after the readings commit")
+QUICK = {"before the readings commit", "after the readings commit"}
 EVIDENCE = r"INSERT INTO warehouse\.evidence "
 NO_LIMIT = resource.RLIM_INFINITY
 
@@ -24,10 +24,7 @@ def postmaster(home: Path) -> int:
 
 
 @pytest.mark.fault(4)
-@pytest.mark.parametrize(
-    "step",
-    [one if one in QUICK else pytest.param(one, marks=pytest.mark.long) for one in WRITES],
-)
+@pytest.mark.parametrize("step", parameters(WRITES, QUICK))
 def test_when_postgres_stops_at_once_acknowledged_runs_are_whole(own_town, own_server, step):
     home = own_server.home
     before = own_town.observations()

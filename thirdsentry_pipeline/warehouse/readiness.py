@@ -21,7 +21,7 @@ PIPELINE_VARIABLE = "THIRDSENTRY_DATABASE_URL"
 
 _POWERFUL = """
     select r.rolname from pg_catalog.pg_roles as r
-    where (r.rolsuper or r.rolbypassrls or r.rolname = 'ts_owner')
+    where (r.rolsuper or r.rolbypassrls or r.rolname in ('ts_owner', 'ts_checker'))
       and pg_catalog.pg_has_role(session_user, r.oid, 'member')
     order by r.rolname <> session_user, r.rolname
     limit 1

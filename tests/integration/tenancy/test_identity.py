@@ -15,12 +15,12 @@ pytestmark = pytest.mark.integration
 SET_ROLE = {
     f"{login}_sets_role_{role}": refused(login, f'set role "{role}"')
     for login, roles in {
-        "bi": "ts_pipeline ts_owner ts_transform ts_auditor ts_retention ts_bi_admin ts_backup"
+        "bi": "ts_pipeline ts_owner ts_transform ts_auditor ts_retention ts_bi_admin ts_backup ts_checker"
         " ts_scheduler thirdsentry_pipeline <victims_login> postgres",
         "auditor": "ts_pipeline ts_owner",
         "scheduler": "ts_pipeline ts_owner ts_bi",
-        "pipeline": "ts_owner ts_transform ts_retention ts_bi_admin ts_backup",
-        "transform": "ts_owner ts_pipeline",
+        "pipeline": "ts_owner ts_transform ts_retention ts_bi_admin ts_backup ts_checker",
+        "transform": "ts_owner ts_pipeline ts_checker",
     }.items()
     for role in roles.split()
 }

@@ -133,6 +133,7 @@ def test_every_other_opening_is_found(admin: Engine, statement: str) -> None:
         ),
         "alter table warehouse.evidence disable trigger append_only",
         "grant ts_owner to thirdsentry_pipeline",
+        "grant ts_checker to thirdsentry_pipeline",
     ],
 )
 def test_the_rules_hold_for_what_no_list_knows(admin: Engine, statement: str) -> None:
