@@ -75,7 +75,7 @@ class ChildProcesses:
         if not children:
             return
         with uninterrupted():
-            groups = {child.process.pid for child in children}
+            groups = {child.process.pid for child in children} | groups_below(children)
             send(groups, signal.SIGTERM)
             deadline = time.monotonic() + STOP_SECONDS
             while members(groups) and time.monotonic() < deadline:
@@ -99,6 +99,17 @@ class ChildProcesses:
     ) -> None:
         """Stop everything, whatever happened."""
         self.stop()
+
+
+def groups_below(children: Sequence[Child]) -> set[int]:
+    """The groups of all their descendants: runs that the daemon forked lead their own."""
+    found: set[int] = set()
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(child.process.pid).children(recursive=True):
+                with suppress(ProcessLookupError):
+                    found.add(os.getpgid(process.pid))
+    return found
 
 
 def send(groups: set[int], number: signal.Signals) -> None:

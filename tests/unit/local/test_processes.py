@@ -36,10 +36,15 @@ def wait_for(condition, seconds=20.0):
         time.sleep(0.02)
 
 
-def test_stopping_ends_children_and_grandchildren(tmp_path):
+# A forked run leads a session of its own.
+MOVED_OUT = FAMILY.replace("sys.argv[1]]", "sys.argv[1]], start_new_session=True")
+
+
+@pytest.mark.parametrize("family", [FAMILY, MOVED_OUT], ids=["at home", "moved out"])
+def test_stopping_ends_children_and_grandchildren(tmp_path, family):
     mark = f"family-{tmp_path}"
     with processes.ChildProcesses(tmp_path) as children:
-        children.start("parent", [sys.executable, "-c", FAMILY, mark], os.environ)
+        children.start("parent", [sys.executable, "-c", family, mark], os.environ)
         wait_for(lambda: len(marked(mark)) == 3)
         children.check()
     assert marked(mark) == []
