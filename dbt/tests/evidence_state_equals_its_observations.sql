@@ -1,26 +1,55 @@
--- The state table is a projection: told again from the observations it must be the same.
-with attempts as (
-  select distinct on (organization_id, connection_id, evidence_type)
-    organization_id,
-    connection_id,
-    evidence_type,
-    observed_at,
-    read_status,
-    error_code
-  from {{ ref('stg_warehouse__evidence_observations') }}
-  order by organization_id, connection_id, evidence_type, observed_at desc
+-- The state table is a projection: told again from the observations it must be the same. Every
+-- night, so the newest of each are looked up, which takes no longer after years.
+with read_by as (
+  select
+    connections.organization_id,
+    connections.connection_id,
+    evidence_types.evidence_type
+  from {{ ref('stg_warehouse__connections') }} as connections
+  inner join {{ ref('evidence_types') }} as evidence_types
+    on connections.connector = evidence_types.connector
+),
+
+attempts as (
+  select
+    read_by.organization_id,
+    read_by.connection_id,
+    read_by.evidence_type,
+    newest.observed_at,
+    newest.read_status,
+    newest.error_code
+  from read_by
+  cross join lateral (
+    select observations.observed_at, observations.read_status, observations.error_code
+    from {{ ref('stg_warehouse__evidence_observations') }} as observations
+    where
+      observations.organization_id = read_by.organization_id
+      and observations.connection_id = read_by.connection_id
+      and observations.evidence_type = read_by.evidence_type
+    order by observations.observed_at desc
+    limit 1
+  ) as newest
 ),
 
 good as (
-  select distinct on (organization_id, connection_id, evidence_type)
-    organization_id,
-    connection_id,
-    evidence_type,
-    evidence_id,
-    true_at
-  from {{ ref('stg_warehouse__evidence_observations') }}
-  where read_status = 'ok'
-  order by organization_id, connection_id, evidence_type, observed_at desc
+  select
+    read_by.organization_id,
+    read_by.connection_id,
+    read_by.evidence_type,
+    newest.evidence_id,
+    newest.true_at
+  from read_by
+  cross join lateral (
+    select observations.evidence_id, observations.true_at
+    from {{ ref('stg_warehouse__evidence_observations') }} as observations
+    where
+      observations.organization_id = read_by.organization_id
+      and observations.connection_id = read_by.connection_id
+      and observations.evidence_type = read_by.evidence_type
+      and observations.read_status = 'ok'
+    order by observations.observed_at desc
+    limit 1
+  ) as newest
 ),
 
 recomputed as (
