@@ -43,7 +43,7 @@ class AccountClients:
         self._session = botocore.session.Session(include_builtin_handlers=False)
         self._session.register_component("data_loader", loader)
         # Plain: botocore's own emitter also looks up old names of services for every event.
-        self._emitter = HierarchicalEmitter()
+        self._emitter = _Emitter()
         _register_handlers(self._emitter)
         self._loader = loader
         endpoints, path = loader.load_data_with_path("endpoints")
@@ -190,6 +190,13 @@ class _SharingCreator(ClientCreator):  # type: ignore[misc]  # botocore ships no
             "endpoint": endpoint,
             "endpoint_ruleset_resolver": resolver,
         }
+
+
+class _Emitter(HierarchicalEmitter):  # type: ignore[misc]  # botocore ships no types
+    """An emitter whose handlers are botocore's and ours: none needs its signature inspected."""
+
+    def _verify_accept_kwargs(self, func: Any) -> None:
+        """Every handler takes keywords."""
 
 
 class _Nowhere:
