@@ -7,7 +7,6 @@ runs, and every organization's rows must be there in the end: a run that fails f
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -38,7 +37,7 @@ BATCHED_AN_HOUR = 5_000
 MOST_MEGABYTES = 450
 _FIRST = 100_000
 _BATCH = 50
-_START_SECONDS = 180
+_START_SECONDS = 600
 _SECONDS_EACH = 60
 _LOOK_SECONDS = 0.5
 _MEGABYTE = 1_000_000
@@ -196,12 +195,6 @@ class Daemon:
         for one in family:
             if one.is_running():
                 one.kill()
-        self._keep_log()
-
-    def _keep_log(self) -> None:
-        kept = os.environ.get("BENCHMARK_KEEP_LOGS")
-        if kept:
-            shutil.copy(self._log, Path(kept, f"daemon-{self._way.per_run}.log"))
 
     def wait(self, instance: dg.DagsterInstance, before: set[str], organizations: int) -> None:
         """Wait until every run that was asked for has succeeded.
