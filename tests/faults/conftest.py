@@ -246,4 +246,5 @@ def own_town(request, own_townhall, monkeypatch, sandbox_environment, removed_gu
 def take_away_in(database):
     """Remove the turn's guard from a database, if it stands there."""
     with database.engine("admin").begin() as connection:
-        apply_to_database(connection.exec_driver_sql)
+        # Without parameters the driver sends a statement as it stands: a % in it is only a %.
+        apply_to_database(connection.execution_options(no_parameters=True).exec_driver_sql)
