@@ -48,6 +48,7 @@ def lifetime(town):
     return time.monotonic() - began
 
 
+@pytest.mark.timeout(1500)  # 25 runs, also where nothing but this machine's load slows them
 @pytest.mark.fault(2)
 def test_killed_at_any_moment_a_sync_leaves_all_or_nothing(town, lifetime, seeds, record_property):
     for seed in seeds:
