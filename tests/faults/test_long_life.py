@@ -1,0 +1,48 @@
+"""Many syncs in one process: what it holds levels off."""
+
+from statistics import mean
+
+import psutil
+import pytest
+
+from tests.integration.operations.lab import ORGANIZATION
+from thirdsentry_pipeline.automation import launch
+from thirdsentry_pipeline.domain.evidence import EvidenceType
+from thirdsentry_pipeline.domain.identifiers import today
+from thirdsentry_pipeline.domain.time import utc_now
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
+
+CONNECTIONS = """
+    select count(*) from pg_stat_activity
+    where usename like 'thirdsentry%' and datname = :name
+"""
+ENOUGH_FOR_MEMORY = 20
+MEGABYTE = 1024 * 1024
+# An allocator keeps what it once had: a leak of 100 KB a sync would be ten megabytes in the
+# second half of two hundred.
+LARGEST_GROWTH = 5 * MEGABYTE
+
+
+@pytest.mark.fault(14)
+def test_what_a_process_holds_levels_off(town, pytestconfig, record_property):
+    rounds = max(pytestconfig.getoption("--rounds"), 3)
+    me = psutil.Process()
+    held = []
+    for _ in range(rounds):
+        _, success = launch.run_evidence_job(
+            town.settings(), ORGANIZATION, today(utc_now), tuple(EvidenceType)
+        )
+        assert success
+        connections = town.lab.value(CONNECTIONS, name=town.lab.database.name)
+        held.append((me.num_fds(), me.num_threads(), connections, me.memory_info().rss))
+    record_property("rounds", rounds)
+    files, threads, connections, memory = zip(*held, strict=True)
+    # The first run opens what stays open: logs, pools, the models of botocore.
+    for name, counted in (("files", files), ("threads", threads), ("connections", connections)):
+        assert max(counted[rounds // 2 :]) <= max(counted[1 : rounds // 2 + 1]), (name, counted)
+    if rounds >= ENOUGH_FOR_MEMORY:
+        quarter = rounds // 4
+        growth = mean(memory[-quarter:]) - mean(memory[rounds // 2 - quarter : rounds // 2])
+        assert growth < LARGEST_GROWTH, (growth / MEGABYTE, memory)
+    town.heal()
