@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from benchmarks.rows import Row, seconds_of
@@ -20,6 +21,8 @@ from thirdsentry_pipeline.local.postgres import free_port
 from thirdsentry_pipeline.local.processes import HOST, ChildProcesses
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from benchmarks.lab import Lab
 
 _FIRST = 900_000
@@ -134,15 +137,21 @@ def ui(lab: Lab, organizations: int, days: int) -> list[Row]:
     with ChildProcesses(lab.settings.home / "logs") as children:
         children.start("dagster-webserver", command, environment)
         wait_until_ready(children, port)
+        log = lab.settings.home / "logs" / "dagster-webserver.log"
         for what, (query, variables) in asked.items():
-            first = seconds_of(lambda: _ask(port, query, variables))  # noqa: B023
-            again = statistics.median(
-                seconds_of(lambda: _ask(port, query, variables))  # noqa: B023
-                for _ in range(5)
-            )
-            shown = f"{again:.2f} s ({first:.2f} s the first time)"
-            found.append(Row(f"Dagster UI, {size}: {what}", shown))
+            found.append(Row(f"Dagster UI, {size}: {what}", _shown(port, query, variables, log)))
     return found
+
+
+def _shown(port: int, query: str, variables: dict[str, Any], log: Path) -> str:
+    """How long it took; or, of a page that can't be shown, why: the others are still asked."""
+    try:
+        first = seconds_of(lambda: _ask(port, query, variables))
+        again = statistics.median(seconds_of(lambda: _ask(port, query, variables)) for _ in "12345")
+    except (HTTPError, TimeoutError) as error:
+        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        return f"failed: {error} ({' '.join(last)[:200]})"
+    return f"{again:.2f} s ({first:.2f} s the first time)"
 
 
 def _ask(port: int, query: str, variables: dict[str, Any]) -> None:
