@@ -1,7 +1,11 @@
 """Guards against what AWS answers, and how each is taken away."""
 
+from contextlib import suppress
+
+from botocore.exceptions import ClientError
+
 from tests.faults.guards import Guard
-from thirdsentry_pipeline.aws import reading, transport
+from thirdsentry_pipeline.aws import paging, reading, role_session, transport
 from thirdsentry_pipeline.aws.errors import RegionDisabled
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 
@@ -16,6 +20,20 @@ def what_fails_leaves_the_scope(monkeypatch):
 
 def every_failure_is_a_denial(monkeypatch):
     monkeypatch.setattr(reading, "classify", lambda _error: ErrorCode.DENIED)
+
+
+def a_list_ends_where_it_fails(monkeypatch):
+    real = paging.pages
+
+    def pages(*arguments):
+        with suppress(ClientError):
+            yield from real(*arguments)
+
+    monkeypatch.setattr(paging, "pages", pages)
+
+
+def any_account_will_do(monkeypatch):
+    monkeypatch.setattr(role_session, "_check_account", lambda *_: None)
 
 
 GUARDS = (
@@ -44,5 +62,31 @@ GUARDS = (
         tests=("test_a_failing_operation_costs_exactly_what_rests_on_it",),
         patch=every_failure_is_a_denial,
         only="iam.GetAccountPasswordPolicy",
+    ),
+    Guard(
+        name="lists are whole",
+        fault=20,
+        removes="a list that fails on a later page is unread",
+        tests=("test_a_token_that_expires_between_pages_leaves_no_short_list",),
+        patch=a_list_ends_where_it_fails,
+        only="1",
+        quick=True,
+    ),
+    Guard(
+        name="the account is confirmed",
+        fault=22,
+        removes="the account behind the role is the one that was connected",
+        tests=("test_a_role_that_does_not_open_writes_no_observation_and_says_so_once",),
+        patch=any_account_will_do,
+        only="another account",
+    ),
+    Guard(
+        name="times are whole",
+        fault=25,
+        removes="a report's time is a date with its time and zone",
+        tests=("test_a_report_without_a_whole_time_is_unread",),
+        patch=answers_are_taken_as_they_come,
+        only="12:00Z",
+        quick=True,
     ),
 )
