@@ -1,9 +1,10 @@
 """Guards of leaving, telling and remembering, and how each is taken away."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from tests.faults.guards import Guard
-from thirdsentry_pipeline.operations import alerts, audit
+from thirdsentry_pipeline.operations import alerts, audit, sync_connection
 from thirdsentry_pipeline.warehouse import evidence
 
 
@@ -27,7 +28,23 @@ def nobody_reads_anchors(monkeypatch):
     monkeypatch.setattr(audit, "anchors_of", lambda _: [])
 
 
+def failures_are_logged_whole(monkeypatch):
+    monkeypatch.setattr(
+        sync_connection,
+        "type",
+        lambda failure: SimpleNamespace(__name__=str(failure)),
+        raising=False,
+    )
+
+
 GUARDS = (
+    Guard(
+        name="only the class of a failure is told",
+        fault=29,
+        removes="what an exception says goes to no log, event or table",
+        tests=("test_no_exception_carries_a_secret_out",),
+        patch=failures_are_logged_whole,
+    ),
     Guard(
         name="the look at the connection before writing",
         fault=27,

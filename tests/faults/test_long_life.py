@@ -24,7 +24,6 @@ MEGABYTE = 1024 * 1024
 LARGEST_GROWTH = 5 * MEGABYTE
 
 
-@pytest.mark.fault(14)
 def test_what_a_process_holds_levels_off(town, pytestconfig, record_property):
     rounds = max(pytestconfig.getoption("--rounds"), 3)
     me = psutil.Process()
