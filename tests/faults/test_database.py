@@ -113,13 +113,24 @@ def test_a_server_without_a_free_slot_fails_a_run_in_bounded_time(town):
     town.heal()
 
 
+@pytest.fixture
+def patience(town):
+    """Postgres looks for a deadlock after four seconds: time enough to make one, also under load."""
+    name = sql.Identifier(town.lab.database.name)
+    town.server.execute(sql.SQL("alter database {} set deadlock_timeout = '4s'").format(name))
+    town.lab.services.pipeline.dispose()
+    yield
+    town.server.execute(sql.SQL("alter database {} reset deadlock_timeout").format(name))
+    town.lab.services.pipeline.dispose()
+
+
 @pytest.mark.fault(9)
-def test_a_deadlock_is_written_again(town):
+def test_a_deadlock_is_written_again(town, patience):
     """A rival holds the audit head and then wants the connection, which the sync holds."""
     before = town.observations()
     with town.lab.database.engine("admin").connect() as rival, ThreadPoolExecutor(1) as pool:
-        # The rival waits patiently: Postgres ends the sync's transaction, not the rival's.
-        rival.execute(text("set deadlock_timeout = '20s'"))
+        # The rival waits longer still: Postgres ends the sync's transaction, not the rival's.
+        rival.execute(text("set deadlock_timeout = '60s'"))
         rival.execute(
             text("select 1 from warehouse.audit_heads where organization_id = :mine for update"),
             {"mine": ORGANIZATION},
