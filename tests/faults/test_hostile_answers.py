@@ -30,6 +30,7 @@ def test_no_answer_becomes_a_verdict_that_it_does_not_prove(
         max_examples=ANSWERS_PER_BATCH // _ANSWERS_PER_CASE,
         database=None,
         deadline=None,
+        report_multiple_bugs=False,
         # What fails without its guard need not be made small.
         phases=(Phase.generate,) if removed_guard else (Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
