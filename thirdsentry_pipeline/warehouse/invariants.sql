@@ -96,7 +96,11 @@ where
     e.verdict in ('pass', 'not_applicable')
     -- One good trail proves its pass, whatever other regions did not answer.
     and not (e.verdict = 'pass' and e.evidence_type = 'aws.cloudtrail.multi_region_logging')
-    and (cardinality(o.regions_unread) > 0 or o.error_code is not null)
+    -- Root's MFA is proven by the summary or the report, whichever answered.
+    and (
+      cardinality(o.regions_unread) > 0
+      or (o.error_code is not null and e.evidence_type <> 'aws.iam.root_mfa')
+    )
   )
 union all
 select e.organization_id, format('evidence %s', e.evidence_id)
