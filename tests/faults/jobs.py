@@ -1,6 +1,10 @@
 """What a victim runs: the product's own entry points, as a scheduler or a person starts them."""
 
+from datetime import datetime
+
+from tests import daemon_turns
 from thirdsentry_pipeline.automation import launch
+from thirdsentry_pipeline.automation.instance import persistent_instance
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.domain.time import utc_now
@@ -31,4 +35,11 @@ def alerts(_organization_id):
     return 1 if done.errors else 0
 
 
-JOBS = {"sync": sync, "alerts": alerts}
+def tick(moment):
+    """The daemon's turn over all schedules at a moment."""
+    with persistent_instance(Settings.from_environment()) as instance:
+        daemon_turns.schedule(instance, datetime.fromisoformat(moment))
+    return 0
+
+
+JOBS = {"sync": sync, "alerts": alerts, "tick": tick}

@@ -180,7 +180,16 @@ OUTBOX = {
         "thirdsentry_pipeline.warehouse.alerts:mark_delivered", "after"
     ),
 }
-STEPS = BEFORE_COMMIT | AFTER_COMMIT | OUTBOX
+SCHEDULER = "dagster._scheduler.scheduler"
+TICK = {
+    "while the tick asks for its third run": Call(
+        "thirdsentry_pipeline.automation.schedules:run_request", "before", 3
+    ),
+    "after the first run is created": Call(f"{SCHEDULER}:_create_scheduler_run", "after"),
+    "after the second run is submitted": Call(f"{SCHEDULER}:_submit_run_request", "after", 2),
+    "before the tick is over": Call(f"{SCHEDULER}:_ScheduleLaunchContext.update_state"),
+}
+STEPS = BEFORE_COMMIT | AFTER_COMMIT | OUTBOX | TICK
 QUICK = {
     "before the run row commits",
     "after the run row commits",
@@ -195,6 +204,7 @@ QUICK = {
     "before the run is concluded",
     "before the alert is sent",
     "after the alert is sent",
+    "after the first run is created",
 }
 """The steps of every test run; the others are for the long one."""
 

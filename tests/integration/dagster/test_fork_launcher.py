@@ -1,25 +1,20 @@
 """Runs forked from the preloaded server, on a real instance: their lives, and their deaths."""
 
 import json
-import logging
 import os
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
-from dagster import DagsterEvent, DagsterRunStatus
+from dagster import DagsterRunStatus
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.launcher.base import LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin
-from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
-from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
-    QueuedRunCoordinatorDaemon,
-)
 from psycopg import sql
 
+from tests.daemon_turns import may_start, monitor, queue
 from thirdsentry_pipeline.assets.evidence import STATUS_TAG
 from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
 from thirdsentry_pipeline.automation import fork_launcher, kept_connections, launch
@@ -239,22 +234,6 @@ def test_a_forked_batch_keeps_good_denied_and_closed_organizations_apart(forking
         whole = {good} if key == block else {good, denied}
         partitions = forking.instance.get_materialized_partitions(key)
         assert partitions == {f"{day}|{one}" for one in whole}
-
-
-def monitor(instance):
-    process = SimpleNamespace(instance=instance, create_request_context=lambda: None)
-    errors = list(execute_run_monitoring_iteration(process, logging.getLogger("test")))
-    assert not any(errors), errors
-
-
-def queue(instance, run):
-    instance.report_dagster_event(DagsterEvent.job_enqueue(run), run_id=run.run_id)
-
-
-def may_start(instance):
-    daemon = QueuedRunCoordinatorDaemon(interval_seconds=1)
-    runs = daemon._get_runs_to_dequeue(instance, instance.get_concurrency_config(), None)
-    return [run.run_id for run in runs]
 
 
 def gone(worker):
