@@ -14,18 +14,33 @@ COVERAGE = "aws.iam.mfa_coverage"
 FINDINGS = "aws.guardduty.high_severity_findings"
 
 
-@pytest.fixture(scope="module")
-def told(pytestconfig):
-    """What one process says of each account, and the memory each took."""
-    is_long = pytestconfig.getoption("--long")
-    users, findings = (50_000, 100_000) if is_long else (5_000, 1_000)
-    wanted = [f"users={users}", f"findings={findings}", "bodies=200", "users=50001"]
-    wanted += ["findings=100001"] if is_long else []
+ONE_USER_TOO_MANY, BODIES = "users=50001", "bodies=200"
+
+
+def ask(*wanted):
+    """What a process of its own says of each account, and the memory each took."""
     command = [sys.executable, "-m", "tests.faults.answers.big", *wanted]
     finished = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     said = [json.loads(line) for line in finished.stdout.splitlines()]
     return {one["of"]: one for one in said}
+
+
+@pytest.fixture(scope="module")
+def told_of_all(pytestconfig):
+    """Of every account, asked once for all tests."""
+    is_long = pytestconfig.getoption("--long")
+    users, findings = (50_000, 100_000) if is_long else (5_000, 1_000)
+    wanted = [f"users={users}", f"findings={findings}", BODIES, ONE_USER_TOO_MANY]
+    return ask(*wanted, *(["findings=100001"] if is_long else []))
+
+
+@pytest.fixture
+def told(request, removed_guard):
+    """What is said; without a guard, by a process without it, of the accounts it is for."""
+    if removed_guard is not None:
+        return ask(BODIES, ONE_USER_TOO_MANY)
+    return request.getfixturevalue("told_of_all")
 
 
 @pytest.mark.fault(26)
@@ -46,7 +61,7 @@ def test_every_user_and_every_finding_is_counted(told):
 
 @pytest.mark.fault(26)
 def test_one_more_than_the_most_is_unread_and_not_cut(told):
-    for one, kind in (("users=50001", COVERAGE), ("findings=100001", FINDINGS)):
+    for one, kind in ((ONE_USER_TOO_MANY, COVERAGE), ("findings=100001", FINDINGS)):
         if one in told:
             said = told[one]["said"]
             assert said.pop(kind) == {"verdict": None, "error_code": "malformed"}
@@ -55,5 +70,5 @@ def test_one_more_than_the_most_is_unread_and_not_cut(told):
 
 @pytest.mark.fault(26)
 def test_bodies_of_200_megabytes_are_given_up_early(told):
-    codes = {one["error_code"] for one in told["bodies=200"]["said"].values()}
+    codes = {one["error_code"] for one in told[BODIES]["said"].values()}
     assert codes == {"malformed"}

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from tests.faults.answers import account
 from tests.faults.answers.account import EXPECTED, Account, whole
 from tests.faults.answers.endpoint import Endpoint, line_to, open_session, read_request
 from tests.faults.answers.wire import answer_of, tree_of
+from tests.faults.guards import apply_to_process
 from thirdsentry_pipeline.aws.collect import collect_account
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 
@@ -106,6 +109,7 @@ def read(kind, count):
 
 
 def main(*wanted):
+    apply_to_process(pytest.MonkeyPatch())
     with line_to(Endpoint(Account(GOOD).answer)):
         collect_account(open_session(), ALL)
     for one in wanted:
