@@ -4,13 +4,15 @@
 
   Adding a column is free wherever it stands in the model. Dropping, renaming or retyping one is
   a breaking change for readers and takes a deliberate `--full-refresh` of the view and of
-  everything on top of it (`dbt run --full-refresh --select <model>+`).
+  everything on top of it (`dbt run --full-refresh --select <model>+`). Only what really changes
+  that way is dropped: a full refresh of unchanged columns is as quiet as any other build, also
+  when it is killed halfway.
 #}
 {% materialization live_view, adapter='postgres' %}
   {%- set existing = load_cached_relation(this) -%}
   {%- set target = this.incorporate(type='view') -%}
-  {%- set rebuild = existing is not none and (should_full_refresh() or existing.type != 'view') -%}
-  {%- if rebuild and existing.type != 'view' and not should_full_refresh() -%}
+  {%- set is_other = existing is not none and existing.type != 'view' -%}
+  {%- if is_other and not should_full_refresh() -%}
     {% do exceptions.raise_compiler_error(
       this ~ " is a " ~ existing.type ~ ": replace it by a live view with --full-refresh"
     ) %}
@@ -22,21 +24,30 @@
   {% call statement('take_turns') -%}
     {{ take_turns(target) }}
   {%- endcall %}
-  {%- if rebuild -%}
+  {%- if is_other -%}
     {% do adapter.drop_relation(existing) %}
   {%- endif -%}
-  {%- set body = sql if existing is none or rebuild else in_existing_order(existing, sql) -%}
+  {%- set is_replaced = existing is not none and not is_other -%}
+  {%- set body = in_existing_order(existing, sql) if is_replaced else sql -%}
   {% call statement('main') -%}
-    create or replace view {{ target }}
     {%- if config.get('contract').enforced %}
       {{ get_assert_columns_equivalent(sql) }}
     {%- endif %}
-    with (security_invoker = true) as (
-      {{ body }}
-    );
+    {%- if is_replaced and should_full_refresh() %}
+    do $replace$
+    begin
+      {{ replace_live_view(target, body) }}
+    exception when invalid_table_definition then
+      drop view {{ target }} cascade;
+      {{ replace_live_view(target, body) }}
+    end
+    $replace$;
+    {%- else %}
+    {{ replace_live_view(target, body) }}
+    {%- endif %}
   {%- endcall %}
 
-  {% do apply_grants(target, config.get('grants'), should_revoke=not rebuild) %}
+  {% do apply_grants(target, config.get('grants'), should_revoke=True) %}
   {% do persist_docs(target, model) %}
 
   {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -47,11 +58,21 @@
 {% endmaterialization %}
 
 
+{% macro replace_live_view(target, body) -%}
+  create or replace view {{ target }} with (security_invoker = true) as (
+    {{ body }}
+  );
+{%- endmacro %}
+
+
 {# Postgres replaces a view only by one that begins with the same columns. #}
 {% macro in_existing_order(existing, sql) %}
   {%- set before = adapter.get_columns_in_relation(existing) | map(attribute='name') | list -%}
   {%- set after = get_column_schema_from_query(sql) | map(attribute='name') | list -%}
   {%- set lost = before | reject('in', after) | list -%}
+  {%- if lost and should_full_refresh() -%}
+    {{ return(sql) }}
+  {%- endif -%}
   {%- if lost -%}
     {% do exceptions.raise_compiler_error(
       existing ~ " would lose " ~ lost | join(', ') ~ ", which breaks its readers. If that is "

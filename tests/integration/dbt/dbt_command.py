@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -28,8 +28,15 @@ class DbtProject:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command to its end, whatever that is."""
+        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process:
+            output, errors = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """Start one command and don't wait for it."""
         url = urlsplit(self.database.transform_url)
-        return subprocess.run(
+        return subprocess.Popen(
             [DBT, "--no-use-colors", "--quiet", *arguments],
             cwd=self.directory,
             env={
@@ -45,9 +52,8 @@ class DbtProject:
                 "THIRDSENTRY_DBT_DBNAME": url.path.lstrip("/"),
             },
             stdin=subprocess.DEVNULL,
-            capture_output=True,
             text=True,
-            check=False,
+            **options,
         )
 
     def succeed(self, *arguments: str) -> str:
