@@ -1,5 +1,6 @@
-"""Guards against AWS's limits, huge accounts and hostile tenants, and how each is taken away."""
+"""Guards against AWS's limits and texts, huge accounts, hostile tenants; how each is taken away."""
 
+import re
 from contextlib import suppress
 from types import SimpleNamespace
 
@@ -13,9 +14,11 @@ from thirdsentry_pipeline.aws import (
     paging,
     reading,
     sessions,
+    shapes,
     transport,
 )
 from thirdsentry_pipeline.aws.role_session import open_role_session
+from thirdsentry_pipeline.domain import fingerprint
 from thirdsentry_pipeline.operations import connecting
 
 THROTTLED = "test_throttled_reads_are_complete_or_unknown_within_the_budget_of_calls"
@@ -79,6 +82,11 @@ def any_number_of_users_will_do(monkeypatch):
     monkeypatch.setattr(credential_report, "_MOST_USERS", 1_000_000)
 
 
+def any_text_will_do(monkeypatch):
+    monkeypatch.setattr(shapes, "_UNUSABLE", re.compile(r"(?!)"))
+    monkeypatch.setattr(fingerprint, "canonical_text", lambda text, _="": fingerprint.nfc(text))
+
+
 def only_the_right_external_id_is_tried(monkeypatch):
     def probe(*known, **more):
         open_role_session(*known, **more).close()
@@ -127,6 +135,15 @@ GUARDS = (
         tests=("test_a_broken_line_ends_by_the_deadline_with_everything_unread",),
         patch=nothing_ends_by_time,
         only="one byte at a time",
+    ),
+    Guard(
+        # Either would do alone, so both go: the check of what AWS sent, and of what a payload holds.
+        name="texts can be stored",
+        fault=24,
+        removes="a text that no row can hold, such as one with a NUL, is malformed",
+        tests=("test_hostile_answers_become_the_rows_that_they_prove",),
+        patch=any_text_will_do,
+        quick=True,
     ),
     Guard(
         name="the cap on a body",
