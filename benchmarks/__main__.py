@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--full] [--only NAME …]`: measure, print, write RESULTS.md."""
+"""`python -m benchmarks [--full] [--only NAME …] [--write]`: measure, print, write RESULTS.md."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--full", action="store_true", help="the sizes of the reaches; longer")
     parser.add_argument("--only", nargs="+", choices=[name for name, _ in SECTIONS])
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md also with --only")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.ERROR)
     rows: list[Row] = []
@@ -53,18 +54,20 @@ def main() -> None:
             for row in found:
                 print(f"{row.what}: {row.measured}  {row.reach}  {row.verdict}", flush=True)
             rows += found
-    if not arguments.only:
-        RESULTS.write_text(page(rows, full=arguments.full), encoding="utf-8")
+    if arguments.write or not arguments.only:
+        given = " ".join(sys.argv[1:])
+        options = f" ARGS='{given}'" if given else ""
+        RESULTS.write_text(page(rows, options), encoding="utf-8")
 
 
-def page(rows: list[Row], *, full: bool) -> str:
+def page(rows: list[Row], options: str) -> str:
     """The results as a page, with where and how they were measured."""
     load = " / ".join(f"{one:.1f}" for one in os.getloadavg())
     lines = [
         "# Results",
         "",
         (
-            f"Written by `make bench{' ARGS=--full' if full else ''}` on "
+            f"Written by `make bench{options}` on "
             f"{datetime.now(UTC):%Y-%m-%d} on {machine()}; load at the end (1 / 5 / 15 minutes): "
             f"{load}, the benchmark's own included. Medians of several repetitions, those "
             "compared in turns in one run, against the loopback stub (50 ms a call, 17 regions, "

@@ -42,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # As root the server runs as another user, who has to pass through.
         Path(home).chmod(0o711)
         os.environ[HOME_VARIABLE] = home
-        if config.getoption("--figures"):
+        # A part that was picked by name is no full run.
+        if config.getoption("--figures") and not config.getoption("keyword"):
             config.pluginmanager.register(Figures())
 
 
