@@ -16,7 +16,7 @@ from thirdsentry_pipeline.domain.evidence import ErrorCode
 from thirdsentry_pipeline.domain.facts import CloudTrailFacts, Trail, TrailStatus, Unread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from thirdsentry_pipeline.aws.account_session import AccountSession
     from thirdsentry_pipeline.aws.reading import Answer, Reads, Slot
@@ -43,15 +43,19 @@ class _Described:
 
 
 class CloudTrailReads:
-    """Reads the trails of all regions; each trail's details are read once, in its home region."""
+    """Reads the trails of all regions; each trail's details are read once, in its home region.
+
+    Regions that name different homes for one trail have it read in each of them, and
+    ``facts`` decides which of them is to be believed.
+    """
 
     def __init__(self, session: AccountSession, reads: Reads) -> None:
         self._session = session
         self._reads = reads
         self._lock = threading.Lock()
         self._listings: dict[str, Slot[tuple[_Described, ...]]] = {}
-        self._statuses: dict[str, Slot[TrailStatus]] = {}
-        self._selectors: dict[str, Slot[tuple[EventSelector, ...]]] = {}
+        self._statuses: dict[tuple[str, str], Slot[TrailStatus]] = {}
+        self._selectors: dict[tuple[str, str], Slot[tuple[EventSelector, ...]]] = {}
 
     def start(self, regions: Sequence[str]) -> None:
         """Ask every region for the trails it sees."""
@@ -70,13 +74,14 @@ class CloudTrailReads:
 
     def _start_details(self, trail: _Described) -> None:
         """Every region shows a multi-region trail; the first answer starts the reads."""
+        place = trail.arn, trail.home_region
         with self._lock:
-            if trail.arn in self._statuses:
+            if place in self._statuses:
                 return
-            self._statuses[trail.arn] = self._reads.start(
+            self._statuses[place] = self._reads.start(
                 GET_TRAIL_STATUS, partial(read_status, self._session, trail)
             )
-            self._selectors[trail.arn] = self._reads.start(
+            self._selectors[place] = self._reads.start(
                 GET_EVENT_SELECTORS, partial(read_selectors, self._session, trail)
             )
 
@@ -84,28 +89,47 @@ class CloudTrailReads:
         """What was read of the trails by now."""
         answers = {region: slot.answer for region, slot in self._listings.items()}
         within, regions = within_scope(scope, answers, DESCRIBE_TRAILS)
-        described: dict[str, _Described] = {}
+        copies: dict[str, dict[str, _Described]] = {}
         outcomes: dict[str, Unread | None] = {}
         for region, listing in regions.items():
             outcomes[region] = listing if isinstance(listing, Unread) else None
             for trail in () if isinstance(listing, Unread) else listing:
-                if trail.arn not in described or region == trail.home_region:
-                    described[trail.arn] = trail
-        trails = tuple(self._trail(described[arn]) for arn in sorted(described))
+                copies.setdefault(trail.arn, {})[region] = trail
+        trails = tuple(self._trail(copies[arn]) for arn in sorted(copies))
         return CloudTrailFacts(within, outcomes, trails)
 
-    def _trail(self, described: _Described) -> Trail:
-        arn = described.arn
+    def _trail(self, copies: Mapping[str, _Described]) -> Trail:
+        """One trail, from what each region in scope says about it."""
+        described, is_agreed = settle_copies(copies)
+        place = described.arn, described.home_region
+        status: Fact[TrailStatus] = Unread(ErrorCode.MALFORMED, DESCRIBE_TRAILS)
+        selectors: Fact[tuple[EventSelector, ...]] = Unread(ErrorCode.MALFORMED, DESCRIBE_TRAILS)
+        if is_agreed:
+            status = settled(self._statuses[place].answer, GET_TRAIL_STATUS)
+            selectors = settled(self._selectors[place].answer, GET_EVENT_SELECTORS)
         return Trail(
-            arn=arn,
+            arn=described.arn,
             home_region=described.home_region,
             is_multi_region=described.is_multi_region,
             is_organization_trail=described.is_organization_trail,
             log_file_validation=described.log_file_validation,
             has_kms_key=described.has_kms_key,
-            status=settled(self._statuses[arn].answer, GET_TRAIL_STATUS),
-            selectors=settled(self._selectors[arn].answer, GET_EVENT_SELECTORS),
+            status=status,
+            selectors=selectors,
         )
+
+
+def settle_copies(copies: Mapping[str, _Described]) -> tuple[_Described, bool]:
+    """The description of one trail to go by, and whether the regions leave no doubt about it.
+
+    A trail is its home region's, and the copies elsewhere follow it: the copy of the region that
+    is home by its own word counts, whatever the others say. Two such regions, or none and copies
+    that differ, prove nothing.
+    """
+    at_home = [copy for region, copy in copies.items() if region == copy.home_region]
+    believed = at_home or list(copies.values())
+    is_agreed = len({(copy.home_region, copy.is_multi_region) for copy in believed}) == 1
+    return believed[0], is_agreed
 
 
 def read_trails(session: AccountSession, region: str) -> tuple[_Described, ...]:

@@ -34,7 +34,9 @@ _TEXTS = {
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """A handler of botocore's ``before-parse`` event.
 
-    Members that the model does not know are AWS's to add, and ``null`` is absence.
+    Members that the model does not know are AWS's to add, and ``null`` is absence. In JSON a name
+    twice is refused even where the model does not know it: which of the two counts is left open
+    by the format, so what wrote it is broken, and its other members are not to be believed.
 
     Raises:
         MalformedAnswerError: the body is not of the operation's format, a value is of another

@@ -271,14 +271,12 @@ def _reverse(tree, draw, _action):
 
 
 def _benign(tree, draw, action):
-    """A member that no model knows yet: AWS adds some all the time."""
+    """A member that no model knows yet: AWS adds some all the time, and none twice."""
     node, _ = _pick(tree, draw, Pairs)
-    if (
-        node is not None
-        and {name for name, _ in node} != {"key", "value"}
-        and "AccountMFAEnabled" not in dict(node)
-    ):
-        node.insert(draw(_NUMBERS) % (len(node) + 1), ("addedLater", "x"))
+    names = {name for name, _ in node or ()}
+    if node is not None and names != {"key", "value"} and "AccountMFAEnabled" not in names:
+        added = f"addedLater{sum(name.startswith('addedLater') for name in names)}"
+        node.insert(draw(_NUMBERS) % (len(node) + 1), (added, "x"))
 
 
 _WAYS_OF_TREE = {

@@ -318,8 +318,10 @@ def _open_findings(line, region):
 
 def _counts(one):
     severity, service = one.get("severity"), struct(one.get("service"))
-    need(isinstance(service.get("archived", False), bool))
-    if service.get("archived"):
+    # It was listed as not archived: only a word to the contrary takes it out, and null is no word.
+    archived = service.get("archived")
+    need(archived is None or isinstance(archived, bool))
+    if archived:
         return False
     need(
         isinstance(severity, int | float) and not isinstance(severity, bool) and 0 <= severity <= 10

@@ -7,6 +7,7 @@ from thirdsentry_pipeline.aws.cloudtrail import CloudTrailReads
 from thirdsentry_pipeline.aws.reading import Reads
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 from thirdsentry_pipeline.domain.facts import EventSelector, RegionScope, TrailStatus, Unread
+from thirdsentry_pipeline.domain.rules.cloudtrail import judge_cloudtrail
 
 SCOPE = RegionScope(("eu-west-1", "us-east-1", "us-west-2"))
 
@@ -201,3 +202,39 @@ def test_the_home_regions_own_description_counts(aws, session):
     with_details(aws)
     (read,) = collect(session).trails
     assert read.log_file_validation
+
+
+NOT_LOGGING = {"IsLogging": False}
+
+
+def test_what_the_home_region_says_is_read_there_whatever_a_copy_says(aws, session):
+    """A copy that names another home was listed first, and that region answers too."""
+    lie = {**trail(), "HomeRegion": "us-west-2"}
+    aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
+    aws.answer("cloudtrail.DescribeTrails", {"trailList": [lie]}, region="eu-west-1")
+    with_details(aws)
+    aws.answer("cloudtrail.GetTrailStatus", NOT_LOGGING, region="us-east-1")
+    (read,) = collect(session).trails
+    assert (read.home_region, read.status.is_logging) == ("us-east-1", False)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"us-west-2": {"HomeRegion": "us-west-2"}},
+        {"us-east-1": {"HomeRegion": "ap-east-1"}},
+        {"us-east-1": None, "us-west-2": {"IsMultiRegionTrail": False}},
+    ],
+    ids=["two homes", "no home", "copies that differ"],
+)
+def test_copies_that_contradict_each_other_prove_nothing(aws, session, elsewhere):
+    aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
+    for region, change in elsewhere.items():
+        listed = [] if change is None else [{**trail(), **change}]
+        aws.answer("cloudtrail.DescribeTrails", {"trailList": listed}, region=region)
+    with_details(aws)
+    facts = collect(session)
+    (read,) = facts.trails
+    assert read.status == read.selectors == Unread(ErrorCode.MALFORMED, "cloudtrail:DescribeTrails")
+    reading = judge_cloudtrail(facts)
+    assert (reading.verdict, reading.error_code) == (None, ErrorCode.MALFORMED)

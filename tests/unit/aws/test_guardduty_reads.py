@@ -187,6 +187,12 @@ def test_a_finding_archived_in_between_is_left_out(aws, session):
     assert read_findings(session, "us-east-1", "d1") == ()
 
 
+def test_a_finding_that_does_not_say_so_is_not_archived(aws, session):
+    """It was listed as one that is not; null is no word to the contrary."""
+    one_finding(aws, finding("f1", archived=None))
+    assert [one.finding_id for one in read_findings(session, "us-east-1", "d1")] == ["f1"]
+
+
 @pytest.mark.parametrize(
     ("details", "is_sample"),
     [

@@ -99,6 +99,7 @@ def test_members_added_later_and_namespaces_change_nothing(aws, session):
 
 JSON = {
     "a member that contradicts itself": b'{"detectorIds": ["d"], "detectorIds": []}',
+    "a name that no model knows, twice": b'{"detectorIds": [], "later": 1, "later": 1}',
     "a number that is none": b'{"detectorIds": [], "x": NaN}',
     "a text where a list belongs": b'{"detectorIds": ""}',
     "a number where a text belongs": b'{"detectorIds": [7]}',
