@@ -42,7 +42,8 @@ _STALE = text(
     """
 )
 
-# A span begins with a good run (the zeroth with none) and holds the failures after it. Asked every
+# A span begins with a good run (the zeroth with none) and holds the failures after it. A run that
+# began before an earlier one had failed is the same attempt: two daemons made it. Asked every
 # minute, so it does not go through years: older than 60 days counts only the newest good run, where
 # a streak that still matters began, and what failed after it.
 _SYNC_FAILED = text(
@@ -69,7 +70,11 @@ _SYNC_FAILED = text(
         count(*) filter (where r.status in ('succeeded', 'partial')) over (
           partition by r.connection_id order by r.started_at, r.run_id
         ) as span,
-        row_number() over (partition by r.connection_id order by r.started_at, r.run_id) as place
+        row_number() over (partition by r.connection_id order by r.started_at, r.run_id) as place,
+        coalesce(r.started_at >= max(r.finished_at) filter (where r.status = 'failed') over (
+          partition by r.connection_id order by r.started_at, r.run_id
+          rows between unbounded preceding and 1 preceding
+        ), true) as is_another
       from since
       inner join warehouse.connector_runs as r using (organization_id, connection_id)
       where r.status <> 'running' and r.started_at >= since.began_at
@@ -78,13 +83,13 @@ _SYNC_FAILED = text(
     streaks as (
       select
         organization_id, connection_id, span,
-        count(*) as consecutive_failures,
-        (array_agg(finished_at order by place))[2] as opened_at,
+        count(*) filter (where is_another) as consecutive_failures,
+        (array_agg(finished_at order by place) filter (where is_another))[2] as opened_at,
         (array_agg(error_code order by place desc))[1] as error_code
       from ended
       where not is_good
       group by organization_id, connection_id, span
-      having count(*) > 1
+      having count(*) filter (where is_another) > 1
     ),
 
     episodes as (

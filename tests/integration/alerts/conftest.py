@@ -116,7 +116,9 @@ class Lab:
         )
 
     def run(self, tenant, connection_id, status, hours, error_code=None):
-        """A connector run that ended so many hours ago."""
+        """A connector run that ended so many hours ago; of two times, the first is its begin."""
+        began, hours = hours if isinstance(hours, tuple) else (hours, hours)
+        started = hours_ago(began)
         run_id = uuid4()
         moment = hours_ago(hours)
         self.admin.execute(
@@ -130,7 +132,7 @@ class Lab:
                 moment.date(),
                 status,
                 error_code,
-                moment,
+                started,
                 None if status == "running" else moment,
             ),
         )

@@ -164,6 +164,19 @@ def test_failures_around_a_good_sync_are_no_streak(lab):
     assert lab.evaluate().opened == 0
 
 
+def test_two_failures_at_once_are_one_attempt(lab):
+    """Two daemons launched the same tick."""
+    tenant = lab.organization()
+    connection_id = tenant.connect(hours_ago(40))
+    lab.run(tenant, connection_id, "failed", 30)
+    lab.run(tenant, connection_id, "failed", (31, 29))
+    assert lab.evaluate().opened == 0
+    lab.run(tenant, connection_id, "failed", 10)
+    assert lab.evaluate().opened == 1
+    (alert,) = lab.alerts()
+    assert alert["detail"]["consecutive_failures"] == 2
+
+
 def test_streaks_open_as_connector_health_counts_them(lab):
     tenant = lab.organization()
     for failures in range(4):
