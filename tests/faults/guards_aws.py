@@ -11,6 +11,7 @@ from tests.faults.guards import Guard
 from thirdsentry_pipeline.aws import (
     account_session,
     credential_report,
+    guardduty,
     paging,
     reading,
     sessions,
@@ -80,6 +81,10 @@ def bodies_are_four_times_as_long(monkeypatch):
 
 def any_number_of_users_will_do(monkeypatch):
     monkeypatch.setattr(credential_report, "_MOST_USERS", 1_000_000)
+
+
+def any_number_of_findings_will_do(monkeypatch):
+    monkeypatch.setattr(guardduty, "_MOST_FINDINGS", 1_000_000)
 
 
 def any_text_will_do(monkeypatch):
@@ -158,6 +163,13 @@ GUARDS = (
         removes="a report of more than 50,000 users is unread",
         tests=("test_one_more_than_the_most_is_unread_and_not_cut",),
         patch=any_number_of_users_will_do,
+    ),
+    Guard(
+        name="the cap on findings",
+        fault=26,
+        removes="a region of more than 100,000 findings is unread",
+        tests=("test_one_more_than_the_most_is_unread_and_not_cut",),
+        patch=any_number_of_findings_will_do,
     ),
     Guard(
         name="claims",

@@ -50,6 +50,14 @@ GUARDS = (
         only="after the first run is created",
     ),
     Guard(
+        name="run keys of a tick that its code server left",
+        fault=12,
+        removes="a run is named by its organization and day",
+        tests=("test_a_code_server_that_dies_alone_costs_no_organization_its_run",),
+        patch=every_request_is_new,
+        only="between two runs",
+    ),
+    Guard(
         name="workers are looked for",
         fault=14,
         removes="a run says which process works on it, and monitoring looks for it",

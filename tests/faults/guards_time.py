@@ -5,8 +5,9 @@ from uuid import uuid4
 from tests.faults.guards import Guard
 from thirdsentry_pipeline.operations import sync_connection, watching
 from thirdsentry_pipeline.resources import warehouse
-from thirdsentry_pipeline.warehouse import episodes
+from thirdsentry_pipeline.warehouse import alerts, episodes
 
+TWO_DAEMONS = "test_two_daemons_at_the_same_instant_add_no_fact_and_no_alert"
 DAYS_OF_THE_SESSION = """
     create or replace view coverage.int_history_days with (security_invoker = true) as
     select
@@ -26,6 +27,13 @@ def every_read_is_new(monkeypatch):
         return real(payload={**payload, "salt": str(uuid4())}, **more)
 
     monkeypatch.setattr(sync_connection, "fingerprint_of", salted)
+
+
+def every_look_finds_anew(monkeypatch):
+    real = alerts.open_alert
+    monkeypatch.setattr(
+        alerts, "open_alert", lambda c, kind, key, **more: real(c, kind, f"{key}{uuid4()}", **more)
+    )
 
 
 def any_clock_will_do(monkeypatch):
@@ -56,6 +64,20 @@ GUARDS = (
         tests=("test_a_second_tick_adds_no_evidence_and_no_alert",),
         patch=every_read_is_new,
         quick=True,
+    ),
+    Guard(
+        name="fingerprints of two daemons' reads",
+        fault=11,
+        removes="the same state is the same evidence",
+        tests=(TWO_DAEMONS,),
+        patch=every_read_is_new,
+    ),
+    Guard(
+        name="one alert per episode",
+        fault=11,
+        removes="an episode is known by its key, whoever found it",
+        tests=(TWO_DAEMONS,),
+        patch=every_look_finds_anew,
     ),
     Guard(
         name="days in UTC",

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+
 from tests import daemon_turns
-from thirdsentry_pipeline.automation import launch
+from thirdsentry_pipeline.automation import fork_worker, launch
 from thirdsentry_pipeline.automation.instance import persistent_instance
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
@@ -42,4 +44,14 @@ def tick(moment):
     return 0
 
 
-JOBS = {"sync": sync, "alerts": alerts, "tick": tick}
+def launched(run_id):
+    """What a launched run's own process does: the run that the queue let go."""
+    with persistent_instance(Settings.from_environment()) as instance:
+        run = instance.get_run_by_id(run_id)
+        repository = ReconstructableRepository.for_module(launch.DEFINITIONS_MODULE, "defs")
+        job = repository.get_reconstructable_job(run.job_name)
+        fork_worker.execute(job, run_id, instance.get_ref())
+        return 0 if instance.get_run_by_id(run_id).is_success else 1
+
+
+JOBS = {"sync": sync, "alerts": alerts, "tick": tick, "launched": launched}

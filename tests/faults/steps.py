@@ -9,15 +9,19 @@ import os
 import re
 import resource
 import signal
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.default import DefaultDialect
 
 POSTMASTER = "THIRDSENTRY_TESTS_POSTMASTER"
+MEETING = "THIRDSENTRY_TESTS_MEETING"
+MEETING_SECONDS = 60
 
 
 def die():
@@ -36,16 +40,27 @@ def starve():
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-ACTS = {"die": die, "stop postgres": stop_postgres, "starve": starve}
+def meet(times=count()):  # noqa: B008 - one count per process
+    """Wait until another process has come as far as often, and go on at the same moment."""
+    place = Path(os.environ[MEETING], f"{next(times)}")
+    place.mkdir(exist_ok=True)
+    (place / str(os.getpid())).touch()
+    end = time.monotonic() + MEETING_SECONDS
+    while len(list(place.iterdir())) < 2:
+        assert time.monotonic() < end, "nobody else came"
+        time.sleep(0.005)
+
+
+ACTS = {"die": die, "stop postgres": stop_postgres, "starve": starve, "meet": meet}
 
 
 @dataclass(frozen=True)
 class Call:
-    """Dies before or after the n-th call of a function."""
+    """Dies before or after the n-th call of a function; ``None`` is each call."""
 
     where: str
     when: str = "before"
-    nth: int = 1
+    nth: int | None = 1
 
     def install(self, act=die):
         module, _, name = self.where.partition(":")
@@ -56,7 +71,7 @@ class Call:
         real, calls = getattr(owner, attribute), count(1)
 
         def wrapped(*arguments, **named):
-            mine = next(calls) == self.nth
+            mine = self.nth in {None, next(calls)}
             if mine and self.when == "before":
                 act()
             answer = real(*arguments, **named)
@@ -189,7 +204,16 @@ TICK = {
     "after the second run is submitted": Call(f"{SCHEDULER}:_submit_run_request", "after", 2),
     "before the tick is over": Call(f"{SCHEDULER}:_ScheduleLaunchContext.update_state"),
 }
-STEPS = BEFORE_COMMIT | AFTER_COMMIT | OUTBOX | TICK
+RACE = {
+    # Both have looked whether there is such a run, and neither has made one.
+    "before each run is created": Call(f"{SCHEDULER}:_create_scheduler_run", nth=None),
+    "before the run's step": Call(f"{SYNC}:open_role_session"),
+    "before the alerts are looked for": Call(
+        "thirdsentry_pipeline.operations.alerts:live_organization_ids"
+    ),
+}
+"""Where two processes meet."""
+STEPS = BEFORE_COMMIT | AFTER_COMMIT | OUTBOX | TICK | RACE
 QUICK = {
     "before the run row commits",
     "after the run row commits",

@@ -15,6 +15,7 @@ FINDINGS = "aws.guardduty.high_severity_findings"
 
 
 ONE_USER_TOO_MANY, BODIES = "users=50001", "bodies=200"
+ONE_FINDING_TOO_MANY = "findings=100001"
 
 
 def ask(*wanted):
@@ -32,12 +33,14 @@ def told_of_all(pytestconfig):
     is_long = pytestconfig.getoption("--long")
     users, findings = (50_000, 100_000) if is_long else (5_000, 1_000)
     wanted = [f"users={users}", f"findings={findings}", BODIES, ONE_USER_TOO_MANY]
-    return ask(*wanted, *(["findings=100001"] if is_long else []))
+    return ask(*wanted, *([ONE_FINDING_TOO_MANY] if is_long else []))
 
 
 @pytest.fixture
 def told(request, removed_guard):
     """What is said; without a guard, by a process without it, of the accounts it is for."""
+    if removed_guard == "the cap on findings":
+        return ask(ONE_FINDING_TOO_MANY)
     if removed_guard is not None:
         return ask(BODIES, ONE_USER_TOO_MANY)
     return request.getfixturevalue("told_of_all")
@@ -61,7 +64,7 @@ def test_every_user_and_every_finding_is_counted(told):
 
 @pytest.mark.fault(26)
 def test_one_more_than_the_most_is_unread_and_not_cut(told):
-    for one, kind in ((ONE_USER_TOO_MANY, COVERAGE), ("findings=100001", FINDINGS)):
+    for one, kind in ((ONE_USER_TOO_MANY, COVERAGE), (ONE_FINDING_TOO_MANY, FINDINGS)):
         if one in told:
             said = told[one]["said"]
             assert said.pop(kind) == {"verdict": None, "error_code": "malformed"}

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.launcher.base import WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import (
@@ -16,6 +17,7 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._core.scheduler.instigation import TickStatus
 from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
 from moto.server import ThreadedMotoServer
 from psycopg import sql
@@ -77,6 +79,10 @@ def test_the_single_hosts_instance_is_the_products_own(dagster_url, tmp_path):
         assert type(instance.run_launcher).__name__ == "ForkRunLauncher"
         assert instance.get_runs() == []
         assert instance.run_launcher.supports_check_run_worker_health
+        for kind in (InstigatorType.SCHEDULE, InstigatorType.SENSOR):
+            kept = instance.get_tick_retention_settings(kind)
+            assert {TickStatus.SKIPPED, TickStatus.SUCCESS, TickStatus.FAILURE} <= set(kept)
+            assert all(0 < days <= 90 for days in kept.values()), "no tick is kept for ever"
 
 
 def test_ecs_differs_from_it_in_what_is_of_the_place_alone():
