@@ -5,13 +5,13 @@ from contextlib import suppress
 from botocore.exceptions import ClientError
 
 from tests.faults.guards import Guard
-from thirdsentry_pipeline.aws import paging, reading, role_session, transport
+from thirdsentry_pipeline.aws import dialects, paging, reading, role_session
 from thirdsentry_pipeline.aws.errors import RegionDisabled
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 
 
 def answers_are_taken_as_they_come(monkeypatch):
-    monkeypatch.setattr(transport, "check_answer", lambda **_: None)
+    monkeypatch.setattr(dialects, "check_answer", lambda **_: None)
 
 
 def what_fails_leaves_the_scope(monkeypatch):

@@ -164,7 +164,7 @@ BEFORE_COMMIT = {
     "in the open role": Opened(f"{SYNC}:open_role_session"),
     **{
         f"before request {number}": Call(
-            "thirdsentry_pipeline.aws.transport:Transport._send", "before", number
+            "thirdsentry_pipeline.aws.transport:Transport.send", "before", number
         )
         for number in (3, 8, 12)
     },

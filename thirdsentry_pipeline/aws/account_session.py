@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from thirdsentry_pipeline.aws.errors import DeadlinePassedError
-from thirdsentry_pipeline.aws.regional import RegionalCalls
 
 if TYPE_CHECKING:
+    from thirdsentry_pipeline.aws.account_client import AccountClient
     from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
     from thirdsentry_pipeline.aws.transport import CallCounter, Transport
     from thirdsentry_pipeline.domain.identifiers import RoleArn
@@ -34,7 +34,7 @@ class AccountSession:
         self._credentials: SessionCredentials | None = credentials
         self._transport = transport
         self._lock = threading.Lock()
-        self._clients: dict[str, RegionalCalls] = {}
+        self._clients: dict[str, AccountClient] = {}
 
     @property
     def calls(self) -> CallCounter:
@@ -50,7 +50,7 @@ class AccountSession:
         """Refuse requests from so many seconds on; an earlier end stays."""
         self._transport.stop_after(seconds)
 
-    def client(self, service: str, region: str) -> Any:
+    def client(self, service: str, region: str) -> AccountClient:
         """The session's client for a service, calling ``region``.
 
         Raises:
@@ -61,10 +61,9 @@ class AccountSession:
                 message = "the session is closed"
                 raise DeadlinePassedError(message)
             if service not in self._clients:
-                client = self._platform.client(
+                self._clients[service] = self._platform.client(
                     service, self.default_region, self._credentials, transport=self._transport
                 )
-                self._clients[service] = RegionalCalls(client)
             return self._clients[service].of(region)
 
     def close(self) -> None:

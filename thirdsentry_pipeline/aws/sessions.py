@@ -22,13 +22,13 @@ from botocore.exceptions import (
 )
 from botocore.loaders import Loader, create_loader
 
-from thirdsentry_pipeline.aws.account_clients import SERVICES, AccountClients
+from thirdsentry_pipeline.aws.account_client import AccountClient
+from thirdsentry_pipeline.aws.dialects import SERVICES, Dialects
 from thirdsentry_pipeline.aws.transport import CONNECT_SECONDS, READ_SECONDS, Transport
 from thirdsentry_pipeline.domain.errors import ConfigurationError
 
 _ATTEMPTS = 4
 _BRIEF_SECONDS = 3
-_PLATFORM_SERVICES = ("kms",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class PlatformAws:
         self._region = region
         self._session = botocore.session.Session()
         self._session.register_component("data_loader", _models())
-        self._accounts = AccountClients(_models())
+        self._dialects = Dialects(_models(), _CONFIG, endpoint_url)
         # botocore sessions are not safe to create clients from in several threads at once.
         self._lock = threading.Lock()
         self._transport = self.new_transport()
@@ -115,12 +115,11 @@ class PlatformAws:
         credentials: SessionCredentials | None,
         transport: Transport,
     ) -> Any:
-        of_account = credentials is not None or transport is not self._transport
-        if of_account and region is not None and (credentials or service in SERVICES):
+        home = region or self._session.get_config_variable("region")
+        if home is not None and (credentials is not None or service in SERVICES):
             own = self._session.get_credentials() if credentials is None else _bound(credentials)
-            client = self._accounts.create(service, region, own, _CONFIG, self._endpoint_url)
-        else:
-            client = self._create_own(service, region)
+            return AccountClient.bound(self._dialects.of(service, home), own, transport)
+        client = self._create_own(service, region)
         transport.attach(client)
         return client
 
@@ -190,7 +189,7 @@ def preload_models() -> None:
     loader = _models()
     for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
         loader.load_data(name)
-    for service in (*SERVICES, *_PLATFORM_SERVICES):
+    for service in sorted(SERVICES):
         for kind in ("service-2", "endpoint-rule-set-1"):
             loader.load_service_model(service, kind)
 

@@ -141,12 +141,21 @@ class Transport:
             session.close()
 
     def _send(self, request: Any, event_name: str, **_: Any) -> AWSResponse:
+        return self.send(request, event_name.partition(".")[2])
+
+    def send(self, request: Any, action: str) -> AWSResponse:
+        """Send a signed request of an action such as ``iam.ListUsers``; the answer, read whole.
+
+        Raises:
+            DeadlinePassedError: the time for the call or the session is over.
+            AnswerTooLargeError: the answer is over the cap.
+            botocore.exceptions.HTTPClientError: there was no whole answer.
+        """
         give_up_at = min(self._stop_at, time.monotonic() + self._call_seconds)
         _check_time(give_up_at)
-        service, operation = event_name.split(".")[1:3]
-        if service == "s3-control" and self._endpoint_url is not None:
+        if self._endpoint_url is not None and action.startswith("s3-control."):
             request.url = self._without_account_host(request.url)
-        self.calls.count_call(f"{service}.{operation}")
+        self.calls.count_call(action)
         request.stream_output = True
         answer = self._session_for(request.url).send(request)
         try:
@@ -205,9 +214,11 @@ class Transport:
         return urlunsplit(urlsplit(url)._replace(netloc=netloc))
 
     def _note_throttle(self, response: Any = None, **_: Any) -> None:
-        if response is None:
-            return
-        http, parsed = response
+        if response is not None:
+            self.note_throttle(*response)
+
+    def note_throttle(self, http: Any, parsed: Any) -> None:
+        """Count an answer if it is a throttle."""
         error = parsed.get("Error") if isinstance(parsed, dict) else None
         code = error.get("Code") if isinstance(error, dict) else None
         throttled = isinstance(code, str) and code.removesuffix("Exception") in THROTTLE_CODES

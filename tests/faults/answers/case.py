@@ -122,7 +122,6 @@ class Laboratory:
             with (
                 line_to(self.endpoint),
                 patch("thirdsentry_pipeline.aws.collect.Reads", InTurn),
-                signed_once(),
             ):
                 yield self
         finally:
@@ -137,28 +136,6 @@ class Laboratory:
         self.endpoint.answer = account.answer
         self.endpoint.served = {}
         return collect_account(self._session, types, **{"sleep": lambda _: None, **more})
-
-
-@contextmanager
-def signed_once():
-    """Sign equal requests once: signing costs more than all that is tried here."""
-    from botocore.endpoint import Endpoint as Sender  # noqa: PLC0415 - patched as it stands
-
-    create, made = Sender.create_request, {}
-
-    def created(self, parameters, operation_model=None):
-        body = parameters["body"]
-        key = (
-            operation_model.name,
-            parameters["url"],
-            tuple(sorted(body.items())) if isinstance(body, dict) else body,
-        )
-        if key not in made:
-            made[key] = create(self, parameters, operation_model)
-        return made[key]
-
-    with patch.object(Sender, "create_request", created):
-        yield
 
 
 @st.composite

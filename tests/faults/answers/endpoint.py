@@ -21,7 +21,7 @@ from thirdsentry_pipeline.domain.identifiers import RoleArn
 
 ACCOUNT = "111122223333"
 ROLE = RoleArn.parse(f"arn:aws:iam::{ACCOUNT}:role/ThirdSentry")
-_SCOPE = re.compile(rb"Credential=[^/]*/\d+/([a-z0-9-]+)/([a-z0-9-]+)/")
+_SCOPE = re.compile(r"Credential=[^/]*/\d+/([a-z0-9-]+)/([a-z0-9-]+)/")
 _GUARDDUTY = {
     "": "guardduty.ListDetectors",
     "/x": "guardduty.GetDetector",
@@ -40,11 +40,8 @@ class Request(SimpleNamespace):
 
 
 def read_request(sent):
-    region, service = (
-        part.decode() for part in _SCOPE.search(sent.headers["Authorization"]).groups()
-    )
+    region, service = _SCOPE.search(sent.headers["Authorization"]).groups()
     body = sent.body or b""
-    body = body.encode() if isinstance(body, str) else body
     token = name = None
     if service in {"iam", "ec2"}:
         form = parse_qs(body.decode())
@@ -52,7 +49,7 @@ def read_request(sent):
         token = form.get("Marker", [None])[0]
         name = form.get("UserName", [None])[0]
     elif service == "cloudtrail":
-        action = "cloudtrail." + sent.headers["X-Amz-Target"].decode().rpartition(".")[2]
+        action = "cloudtrail." + sent.headers["X-Amz-Target"].rpartition(".")[2]
         form = json.loads(body)
         name = form.get("Name") or form.get("TrailName")
     elif service == "guardduty":

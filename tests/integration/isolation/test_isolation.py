@@ -47,8 +47,7 @@ def test_the_check_notices_clients_that_are_shared_with_swapped_credentials(
 
     def client(self, service, region):
         lent = shared.setdefault((service, region), of_its_own(self, service, region))
-        raw = getattr(lent, "_client", lent)
-        raw._request_signer._credentials = _bound(self._credentials)
+        lent._identity.signer._credentials = _bound(self._credentials)
         threading.Event().wait(0.002)  # lets another thread in, as any moment may
         return lent
 

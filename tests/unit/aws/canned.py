@@ -1,15 +1,19 @@
 """AWS answers given as bytes: botocore parses them as it parses the real ones."""
 
+import functools
 import json
 from collections import deque
 from io import BytesIO
 
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.loaders import create_loader
 
+from thirdsentry_pipeline.aws.account_client import AccountClient
 from thirdsentry_pipeline.aws.account_session import AccountSession
+from thirdsentry_pipeline.aws.dialects import Dialects
 from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
-from thirdsentry_pipeline.aws.wire import check_answer
 from thirdsentry_pipeline.domain.identifiers import RoleArn
 
 ACCOUNT = "111122223333"
@@ -21,8 +25,32 @@ class _Raw(BytesIO):
         yield self.read()
 
 
+class Line:
+    """Stands in for a client's transport: ``answer(request, action)`` gives status and body."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self.requests = []
+
+    def send(self, request, action):
+        self.requests.append(request)
+        status, body = self._answer(request, action)
+        return AWSResponse(request.url, status, {}, _Raw(body))
+
+    def note_throttle(self, _answer, _parsed):
+        """Nobody counts here."""
+
+
+@functools.cache
+def dialects():
+    """The services' dialects, a call sent once whatever comes."""
+    config = Config(retries={"mode": "standard", "total_max_attempts": 1})
+    return Dialects(create_loader(None), config, None)
+
+
 class CannedAws:
-    """Stands in for ``PlatformAws``: real clients whose requests never leave the process.
+    """Stands in for ``PlatformAws``: the product's own clients, whose requests never
+    leave the process.
 
     ``answer("iam.ListUsers", body, …)`` queues answers, for one region or for all. A body is a
     dict (JSON), a text (XML), bytes, or an exception to raise while sending. The last answer of
@@ -72,31 +100,21 @@ class CannedAws:
         return self._platform.regions_of(partition)
 
     def client(self, service, region=None, credentials=None, *, transport=None):
-        client = self._platform._session.create_client(
-            service,
-            region_name=region,
-            aws_access_key_id="AKIDEXAMPLE",
-            aws_secret_access_key="example",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+        own = Credentials("AKIDEXAMPLE", "example")
+        return AccountClient.bound(dialects().of(service, region), own, Line(self._send))
 
-        def send(request, event_name, **_):
-            action = ".".join(event_name.split(".")[1:3])
-            region = signed_region(request)
-            self.requests.append((action, region, request))
-            queue = self._answers.get((action, region)) or self._answers[action, None]
-            status, body = queue.popleft() if len(queue) > 1 else queue[0]
-            if isinstance(body, BaseException):
-                raise body
-            if isinstance(body, dict):
-                body = json.dumps(body)
-            if isinstance(body, str):
-                body = body.encode("utf-8", "surrogatepass")
-            return AWSResponse(request.url, status, {}, _Raw(body))
-
-        client.meta.events.register("before-send", send)
-        client.meta.events.register("before-parse", check_answer)
-        return client
+    def _send(self, request, action):
+        region = signed_region(request)
+        self.requests.append((action, region, request))
+        queue = self._answers.get((action, region)) or self._answers[action, None]
+        status, body = queue.popleft() if len(queue) > 1 else queue[0]
+        if isinstance(body, BaseException):
+            raise body
+        if isinstance(body, dict):
+            body = json.dumps(body)
+        if isinstance(body, str):
+            body = body.encode("utf-8", "surrogatepass")
+        return status, body
 
     def session(self, role=ROLE):
         """An open session in the account whose answers these are."""
@@ -106,7 +124,7 @@ class CannedAws:
 
 def signed_region(request):
     """The region a request is signed for."""
-    return request.headers["Authorization"].split(b"/")[2].decode()
+    return request.headers["Authorization"].split("/")[2]
 
 
 def xml(operation, inner):
@@ -119,4 +137,4 @@ def xml(operation, inner):
 
 def signing_key(request):
     """The access key id a request is signed with."""
-    return request.headers["Authorization"].decode().split("Credential=")[1].split("/")[0]
+    return request.headers["Authorization"].split("Credential=")[1].split("/")[0]

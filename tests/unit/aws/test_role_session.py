@@ -62,7 +62,7 @@ def probe(aws):
 
 
 def sent(request):
-    return {key: value for key, (value,) in parse_qs(request[2].body).items()}
+    return {key: value for key, (value,) in parse_qs(request[2].body.decode()).items()}
 
 
 def test_the_role_is_asked_for_with_all_that_limits_it(aws):

@@ -19,7 +19,7 @@ def test_a_flag_left_out_is_false(aws, session):
     )
     assert read_public_access_block(session) == PublicAccessBlock(block_public_acls=True)
     ((_, _, request),) = aws.requests
-    assert request.headers["x-amz-account-id"].decode() == ACCOUNT
+    assert request.headers["x-amz-account-id"] == ACCOUNT
 
 
 def test_no_block_is_an_answer(aws, session):

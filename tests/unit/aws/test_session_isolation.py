@@ -7,7 +7,6 @@ import pytest
 from botocore.credentials import Credentials
 
 from tests.unit.aws.canned import signing_key
-from thirdsentry_pipeline.aws.account_clients import SERVICES
 from thirdsentry_pipeline.aws.account_session import AccountSession
 from thirdsentry_pipeline.aws.errors import DeadlinePassedError
 from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
@@ -15,6 +14,15 @@ from thirdsentry_pipeline.domain.identifiers import RoleArn
 
 OURS = ("botocore", "thirdsentry_pipeline")
 ACCOUNTS = ("111111111111", "222222222222")
+QUESTIONS = {
+    "sts": "get_caller_identity",
+    "iam": "get_account_summary",
+    "ec2": "describe_regions",
+    "cloudtrail": "describe_trails",
+    "guardduty": "list_detectors",
+    "s3control": "get_public_access_block",
+}
+GIVEN = {"s3control": {"AccountId": "111111111111"}}
 
 
 def open_session(platform, account):
@@ -37,20 +45,27 @@ def sessions():
 
 def private_parts(client):
     """What of a client acts for its account; all the rest is models and settings."""
-    signer = client._request_signer
+    identity = client._identity
     return {
         "client": client,
-        "signer": signer,
-        "credentials": signer._credentials,
-        "handlers": client.meta.events,
-        "endpoint": client._endpoint,
-        "rules": client._ruleset_resolver,
-        "rules' values": client._ruleset_resolver._builtins,
+        "identity": identity,
+        "signer": identity.signer,
+        "credentials": identity.signer._credentials,
+        "signing keys": identity.signer._keys,
+        "budget of retries": identity.retries,
+        "transport": identity.transport,
     }
 
 
+def members(value):
+    """What an object holds, in a dictionary or in slots."""
+    slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    named = [getattr(value, name) for name in slots if hasattr(value, name)]
+    return [*getattr(value, "__dict__", {}).values(), *named]
+
+
 def credentials_within(root):
-    """The access keys of all credentials that can be reached from an object of botocore's."""
+    """The access keys of all credentials that can be reached from an object of ours or botocore's."""
     found, seen, open_ends = set(), {}, [root]
     while open_ends:
         value = open_ends.pop()
@@ -68,23 +83,45 @@ def credentials_within(root):
         elif isinstance(value, FunctionType):
             open_ends += [cell.cell_contents for cell in value.__closure__ or ()]
         elif not isinstance(value, type) and type(value).__module__.startswith(OURS):
-            open_ends += vars(value).values() if hasattr(value, "__dict__") else ()
+            open_ends += members(value)
     return found
 
 
-@pytest.mark.parametrize("service", sorted(SERVICES))
-def test_two_sessions_share_no_signer_handler_or_endpoint(sessions, service):
+def ask(session, service):
+    """Call a service with parameters that say nothing of an account, as far as the signature."""
+    client = session.client(service, "us-east-1")
+    signed = []
+
+    def keep(request, _action):
+        signed.append(request)
+        raise DeadlinePassedError
+
+    session._transport.send = keep
+    with pytest.raises(DeadlinePassedError):
+        getattr(client, QUESTIONS[service])(**GIVEN.get(service, {}))
+    return signed[0]
+
+
+@pytest.mark.parametrize("service", sorted(QUESTIONS))
+def test_two_sessions_share_no_signer_budget_or_transport(sessions, service):
     first, second = (private_parts(one.client(service, "us-east-1")) for one in sessions)
     assert not {id(one) for one in first.values()} & {id(one) for one in second.values()}
 
 
-@pytest.mark.parametrize("service", sorted(SERVICES))
+@pytest.mark.parametrize("service", sorted(QUESTIONS))
 def test_what_clients_share_holds_no_credentials(sessions, service):
+    dialects = sessions[0]._platform._dialects
     for one in sessions:
         client = one.client(service, "us-east-1")
+        request = ask(one, service)
+        assert f"ASIA{one.account_id}" in request.headers["Authorization"]
         assert credentials_within(client) == {f"ASIA{one.account_id}"}
-    creator = sessions[0]._platform._accounts._creators[service]
-    assert credentials_within(creator) == set()
+        assert client._identity.dialect is dialects.of(service, "us-east-1")
+    assert credentials_within(dialects) == set()
+    kept = list(dialects.of(service, "us-east-1")._composed.values())
+    for secret in ("ASIA", "token-", "secret-", "Authorization", "111111111111"):
+        assert secret not in repr(kept)
+    assert len(kept) == (service not in GIVEN)
 
 
 def test_two_sessions_share_no_connection(sessions):
@@ -100,22 +137,34 @@ def test_two_sessions_share_no_connection(sessions):
 def test_a_client_signs_with_the_same_credentials_for_its_whole_life(sessions):
     mine, other = sessions
     client = mine.client("guardduty", "us-east-1")
-    bound = client._request_signer._credentials
+    bound = client._identity.signer._credentials
     keys = []
-    client.meta.events.register_first(
-        "before-send", lambda request, **_: keys.append(signing_key(request))
-    )
-    mine.stop_after(-1.0)  # sent nowhere: only signed
+
+    def keep(request, _action):
+        keys.append(signing_key(request))
+        raise DeadlinePassedError
+
+    mine._transport.send = keep
     for region in ("us-east-1", "eu-west-1", "us-east-1"):
         with pytest.raises(DeadlinePassedError):
             mine.client("guardduty", region).list_detectors()
         other.client("guardduty", region)
-    assert set(keys) == {f"ASIA{mine.account_id}"}
-    assert client._request_signer._credentials is bound
+    assert keys == [f"ASIA{mine.account_id}"] * 3
+    assert client._identity.signer._credentials is bound
     assert client is mine.client("guardduty", "us-east-1")
 
 
-def test_a_client_sends_nothing_around_its_transport(sessions):
+def test_what_all_sessions_share_can_send_nothing(sessions):
+    dialect = sessions[0]._platform._dialects.of("iam", "us-east-1")
+    sent = dialect._client.list_users()
+    assert sent[0].name == "ListUsers"
+    assert not hasattr(dialect._client._endpoint, "http_session")
+
+
+def test_no_secret_shows_in_what_a_session_is_made_of(sessions):
     client = sessions[0].client("iam", "us-east-1")
-    with pytest.raises(RuntimeError, match="has no transport"):
-        client._endpoint.http_session.send(None)
+    request = ask(sessions[0], "iam")
+    identity = client._identity
+    for shown in (client, identity, identity.signer, identity.retries, request, sessions[0]):
+        assert "ASIA" not in repr(shown)
+        assert "token-" not in repr(shown)

@@ -204,7 +204,7 @@ def test_a_refused_connection_is_transient():
         assert read(session) == TRANSIENT
 
 
-def test_the_account_before_the_host_is_dropped_only_for_a_custom_endpoint():
+def test_the_account_before_the_host_is_dropped_only_for_a_custom_endpoint(monkeypatch):
     block = b"<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>"
     with server(whole(block)) as (url, seen), session_at(url) as session:
         client = session.client("s3control", "us-east-1")
@@ -212,14 +212,14 @@ def test_the_account_before_the_host_is_dropped_only_for_a_custom_endpoint():
         assert b"\r\nHost: 127.0.0.1:" in seen[0]
     sent = []
 
-    def refuse(request, **_):
-        sent.append(request.url)
+    def refuse(_transport, url):
+        sent.append(url)
         raise ConnectionRefusedError
 
+    monkeypatch.setattr(Transport, "_session_for", refuse)
     credentials = SessionCredentials("AKIDEXAMPLE", "example", "token")
     platform = PlatformAws(region="us-east-1")
     client = platform.client("s3control", "us-east-1", credentials)
-    client.meta.events.register_first("before-send", refuse)
     with pytest.raises(ConnectionRefusedError):
         client.get_public_access_block(AccountId=ROLE.account_id)
     assert sent[0].startswith(f"https://{ROLE.account_id}.s3-control.us-east-1.amazonaws.com/")
