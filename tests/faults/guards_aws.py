@@ -2,7 +2,6 @@
 
 import re
 from contextlib import suppress
-from types import SimpleNamespace
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -10,6 +9,7 @@ from botocore.exceptions import ClientError
 from tests.faults.guards import Guard
 from thirdsentry_pipeline.aws import (
     account_session,
+    connections,
     credential_report,
     guardduty,
     paging,
@@ -56,12 +56,7 @@ def a_throttled_list_is_a_short_one(monkeypatch):
 
 
 def what_came_is_the_body(monkeypatch):
-    real = transport.Transport._read_body
-
-    def read_body(self, answer, give_up_at):
-        return real(self, SimpleNamespace(raw=answer.raw, headers={}), give_up_at)
-
-    monkeypatch.setattr(transport.Transport, "_read_body", read_body)
+    monkeypatch.setattr(connections._Reader, "end", lambda _: None)
 
 
 def nothing_ends_by_time(monkeypatch):

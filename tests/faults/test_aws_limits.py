@@ -3,7 +3,6 @@
 import random
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -141,18 +140,15 @@ BROKEN = {
 }
 
 
-class EndsEarly:
-    """An account each answer of which promises one byte more than comes, and reads well."""
-
-    def answer(self, request):
-        whole_one = Account(GOOD).answer(request)
-        promised = {"Content-Length": str(len(whole_one.body) + 1)}
-        return replace(whole_one, headers={**whole_one.headers, **promised})
-
-
 @pytest.mark.fault(23)
-def test_a_body_that_ends_early_and_can_still_be_read_is_unread(laboratory):
-    readings = laboratory.collect(EndsEarly()).readings
+def test_a_body_that_ends_early_and_can_still_be_read_is_unread(monkeypatch):
+    """Each answer promises one byte more than comes, and reads well to who asks for regions."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    body = Account(GOOD).documents["ec2.DescribeRegions", None, None][0]
+    body = answer_of("ec2.DescribeRegions", tree_of("ec2.DescribeRegions", body)).body
+    early = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body) + 1, body)
+    with server(early) as (url, _), session_at(url) as session:
+        readings = collect_account(session, ALL).readings
     said = {(reading.verdict, reading.error_code) for reading in readings.values()}
     assert said == {(None, ErrorCode.TRANSIENT)}
 

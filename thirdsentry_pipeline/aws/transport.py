@@ -7,10 +7,10 @@ worker's memory or a tenant's run, so requests are sent from its ``before-send``
 
 from __future__ import annotations
 
-import functools
 import threading
 import time
 from collections import Counter
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ from urllib.request import getproxies
 import urllib3.exceptions
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
-from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
+from botocore.httpsession import URLLib3Session, get_cert_path
 from botocore.utils import get_environ_proxies
 
+from thirdsentry_pipeline.aws.connections import Answer, Connections, Limits, trusting
 from thirdsentry_pipeline.aws.errors import (
     THROTTLE_CODES,
     AnswerTooLargeError,
@@ -33,6 +34,8 @@ from thirdsentry_pipeline.aws.wire import check_answer
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
+
+    from thirdsentry_pipeline.aws.signing import Request
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 20
@@ -73,27 +76,15 @@ class _Body(BytesIO):
         yield self.read()
 
 
-class _Connections(URLLib3Session):  # type: ignore[misc]  # botocore ships no types
-    """The connections of one transport.
-
-    botocore reads the list of certificate authorities for every connection, which takes longer
-    than the handshake itself; here it is read once per process.
-    """
+class _Session(URLLib3Session):  # type: ignore[misc]  # botocore ships no types
+    """botocore's own connections of one transport, which trust whom ours trust."""
 
     def _get_ssl_context(self) -> ssl.SSLContext:
-        return _trusting(get_cert_path(self._verify))
+        return trusting(get_cert_path(self._verify))
 
     def _setup_ssl_cert(self, conn: Any, *_: Any) -> None:
         conn.cert_reqs = "CERT_REQUIRED"
         conn.ca_certs = None
-
-
-@functools.cache
-def _trusting(ca_bundle: str) -> ssl.SSLContext:
-    """A context that accepts certificates of these authorities alone; it holds nothing else."""
-    context: ssl.SSLContext = create_urllib3_context()
-    context.load_verify_locations(ca_bundle)
-    return context
 
 
 class Transport:
@@ -111,14 +102,14 @@ class Transport:
         self.calls = CallCounter()
         self._endpoint_url = endpoint_url
         self._ca_bundle = ca_bundle
-        self._connections = connections
+        self._connections_at_most = connections
         self._largest_body_bytes = largest_body_bytes
         self._call_seconds = call_seconds
         self._stop_at = float("inf")
         self._lock = threading.Lock()
+        self._connections = Connections(ca_bundle or True)
         self._sessions: dict[frozenset[tuple[str, str]], Any] = {}
-        self._by_host: dict[str, Any] = {}
-        self._has_proxies: bool | None = None
+        self._proxies: dict[str, dict[str, str]] = {}
 
     def attach(self, client: Any) -> None:
         """Make a botocore client send through this transport."""
@@ -136,14 +127,11 @@ class Transport:
         with self._lock:
             sessions = list(self._sessions.values())
             self._sessions.clear()
-            self._by_host.clear()
+        self._connections.close()
         for session in sessions:
             session.close()
 
-    def _send(self, request: Any, event_name: str, **_: Any) -> AWSResponse:
-        return self.send(request, event_name.partition(".")[2])
-
-    def send(self, request: Any, action: str) -> AWSResponse:
+    def send(self, request: Request, action: str) -> Answer:
         """Send a signed request of an action such as ``iam.ListUsers``; the answer, read whole.
 
         Raises:
@@ -151,11 +139,30 @@ class Transport:
             AnswerTooLargeError: the answer is over the cap.
             botocore.exceptions.HTTPClientError: there was no whole answer.
         """
+        give_up_at = self._begin(request, action)
+        if self._proxies_for(request.url):
+            answer = self._send_by_botocore(request, give_up_at)
+            return Answer(answer.status_code, answer.headers, answer.content)
+        check_time = partial(_check_time, give_up_at)
+        limits = Limits(CONNECT_SECONDS, READ_SECONDS, self._largest_body_bytes, check_time)
+        return self._connections.exchange(request, limits)
+
+    def _send(self, request: Any, event_name: str, **_: Any) -> AWSResponse:
+        """A handler of botocore's ``before-send`` event."""
+        give_up_at = self._begin(request, event_name.partition(".")[2])
+        return self._send_by_botocore(request, give_up_at)
+
+    def _begin(self, request: Any, action: str) -> float:
+        """Count an attempt and give it its place and its end, unless it is too late for it."""
         give_up_at = min(self._stop_at, time.monotonic() + self._call_seconds)
         _check_time(give_up_at)
         if self._endpoint_url is not None and action.startswith("s3-control."):
             request.url = self._without_account_host(request.url)
         self.calls.count_call(action)
+        return give_up_at
+
+    def _send_by_botocore(self, request: Any, give_up_at: float) -> AWSResponse:
+        """Send as botocore does: what its own clients made, and whatever goes by a proxy."""
         request.stream_output = True
         answer = self._session_for(request.url).send(request)
         try:
@@ -187,26 +194,28 @@ class Transport:
             raise urllib3.exceptions.ProtocolError(message)
         return b"".join(parts)
 
-    def _session_for(self, url: str) -> Any:
+    def _proxies_for(self, url: str) -> dict[str, str]:
         scheme, host, *_ = urlsplit(url)
-        host = f"{scheme}://{host}"
-        with self._lock:
-            if host in self._by_host:
-                return self._by_host[host]
+        place = f"{scheme}://{host}"
+        proxies = self._proxies.get(place)
+        if proxies is None:
             # Reading the environment costs more than signing: once for a host is enough.
-            if self._has_proxies is None:
-                self._has_proxies = bool(getproxies())
-            proxies = get_environ_proxies(url) if self._has_proxies else {}
-            key = frozenset(proxies.items())
+            proxies = get_environ_proxies(url) if getproxies() else {}
+            self._proxies[place] = proxies
+        return proxies
+
+    def _session_for(self, url: str) -> Any:
+        proxies = self._proxies_for(url)
+        key = frozenset(proxies.items())
+        with self._lock:
             if key not in self._sessions:
-                self._sessions[key] = _Connections(
+                self._sessions[key] = _Session(
                     verify=self._ca_bundle or True,
                     proxies=proxies,
                     timeout=(CONNECT_SECONDS, READ_SECONDS),
-                    max_pool_connections=self._connections,
+                    max_pool_connections=self._connections_at_most,
                 )
-            self._by_host[host] = self._sessions[key]
-            return self._by_host[host]
+            return self._sessions[key]
 
     def _without_account_host(self, url: str) -> str:
         """S3 Control puts the account id before the host name; a sandbox has no such host."""

@@ -6,6 +6,7 @@ Run as ``python -m tests.faults.answers.big users=COUNT findings=COUNT bodies=CO
 import base64
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from tests.faults.answers.endpoint import Endpoint, line_to, open_session, read_
 from tests.faults.answers.wire import answer_of, tree_of
 from tests.faults.guards import apply_to_process
 from thirdsentry_pipeline.aws.collect import collect_account
+from thirdsentry_pipeline.aws.connections import read_answer
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 
 ALL = tuple(EvidenceType)
@@ -43,10 +45,10 @@ class Findings(Endpoint):
         self._account = Account(GOOD)
         self._count = count
 
-    def send(self, sent):
+    def exchange(self, sent, limits):
         self.served.clear()  # what was sent is not to be kept here
         self._sent = sent
-        return super().send(sent)
+        return super().exchange(sent, limits)
 
     def _answer(self, request):
         if request.region != "eu-west-1" or "Findings" not in request.action:
@@ -69,11 +71,11 @@ class Bodies(Endpoint):
         super().__init__()
         self._pieces = megabytes * 16
 
-    def send(self, sent):
+    def exchange(self, sent, limits):
         read_request(sent)
-        left = (bytes(bytearray(65536)) for _ in range(self._pieces))
-        raw = SimpleNamespace(read1=lambda *_, **__: next(left, b""), close=lambda: None)
-        return SimpleNamespace(url=sent.url, status_code=200, headers={}, raw=raw)
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (self._pieces * 65536)
+        pieces = chain([head], (bytes(bytearray(65536)) for _ in range(self._pieces)))
+        return read_answer(SimpleNamespace(recv=lambda _: next(pieces, b"")), limits)[0]
 
 
 KINDS = {"users": with_users, "findings": Findings, "bodies": Bodies}

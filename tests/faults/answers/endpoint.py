@@ -1,7 +1,7 @@
 """AWS's end of the line, in this process: requests come in as signed, answers go out as bytes.
 
-It stands where the HTTP library stands, so everything above is the product's own: the clients,
-the signing, the transport with its caps, the parsers, the readers and the rules.
+It stands where the connections stand, so everything above is the product's own: the clients,
+the signing, the transport, the parsers, the readers and the rules.
 """
 
 import json
@@ -12,10 +12,11 @@ from types import SimpleNamespace
 from unittest.mock import patch
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import urllib3
-from botocore.httpsession import URLLib3Session
+from botocore.exceptions import ConnectionClosedError
+from urllib3 import HTTPHeaderDict
 
 from thirdsentry_pipeline.aws.account_session import AccountSession
+from thirdsentry_pipeline.aws.connections import Answer, Connections
 from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
 from thirdsentry_pipeline.domain.identifiers import RoleArn
 
@@ -65,24 +66,6 @@ def read_request(sent):
     return Request(action=action, region=region, token=token, name=name)
 
 
-class _Raw:
-    """The socket's side of an answer."""
-
-    def __init__(self, body, failure=None):
-        self._body = body
-        self._failure = failure
-
-    def read1(self, amount, decode_content=None):
-        if self._failure is not None:
-            message = "cut"
-            raise urllib3.exceptions.ProtocolError(message, self._failure)
-        piece, self._body = self._body[:amount], self._body[amount:]
-        return piece
-
-    def close(self):
-        self._body = b""
-
-
 class Endpoint:
     """Answers each request by ``answer(request)``; keeps the last answer to each one."""
 
@@ -91,43 +74,27 @@ class Endpoint:
         self.served = {}
         self.requests = 0
 
-    def send(self, sent):
+    def exchange(self, sent, _limits):
+        """The answer to a request, if it comes and is whole."""
         request = read_request(sent)
         given = self.answer(request)
         self.requests += 1
         self.served[request.key] = given
-        if given.failure is not None and not isinstance(given.failure, HTTPException):
+        if isinstance(given.failure, HTTPException):
+            raise ConnectionClosedError(endpoint_url=sent.url) from given.failure
+        if given.failure is not None:
             raise given.failure
+        if given.received is None:
+            raise ConnectionClosedError(endpoint_url=sent.url)
         headers = {"Content-Length": str(len(given.body)), **given.headers}
-        return SimpleNamespace(
-            url=sent.url,
-            status_code=given.status,
-            headers=CaseInsensitive(headers),
-            raw=_Raw(given.received or given.body, given.failure),
-        )
-
-
-class CaseInsensitive(dict):
-    """Header names in any case."""
-
-    def __init__(self, headers):
-        super().__init__({name.lower(): value for name, value in headers.items()})
-
-    def __getitem__(self, name):
-        return super().__getitem__(name.lower())
-
-    def __contains__(self, name):
-        return super().__contains__(name.lower())
-
-    def get(self, name, default=None):
-        return super().get(name.lower(), default)
+        return Answer(given.status, HTTPHeaderDict(headers), given.received)
 
 
 @contextmanager
 def line_to(endpoint):
-    """While open, every transport sends to ``endpoint``, and botocore's retries don't pause."""
+    """While open, every transport sends to ``endpoint``, and retries don't pause."""
     with (
-        patch.object(URLLib3Session, "send", lambda _, request: endpoint.send(request)),
+        patch.object(Connections, "exchange", lambda _, *sent: endpoint.exchange(*sent)),
         patch("botocore.endpoint.time.sleep", lambda _: None),
     ):
         yield endpoint

@@ -127,8 +127,10 @@ def test_what_clients_share_holds_no_credentials(sessions, service):
 def test_two_sessions_share_no_connection(sessions):
     for one in sessions:
         one._transport._session_for("http://127.0.0.1:1/")
-    first, second = (one._transport._sessions.values() for one in sessions)
-    for ours, theirs in product(first, second):
+    first, second = (one._transport for one in sessions)
+    assert first._connections is not second._connections
+    assert first._connections._idle is not second._connections._idle
+    for ours, theirs in product(first._sessions.values(), second._sessions.values()):
         assert ours is not theirs
         assert ours._manager is not theirs._manager
         assert ours._manager.pools is not theirs._manager.pools

@@ -12,6 +12,7 @@ import pytest
 from tests.unit.aws.canned import ROLE
 from thirdsentry_pipeline.aws import guardduty, transport
 from thirdsentry_pipeline.aws.account_session import AccountSession
+from thirdsentry_pipeline.aws.connections import Connections
 from thirdsentry_pipeline.aws.reading import attempt
 from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
 from thirdsentry_pipeline.aws.transport import Transport
@@ -212,11 +213,11 @@ def test_the_account_before_the_host_is_dropped_only_for_a_custom_endpoint(monke
         assert b"\r\nHost: 127.0.0.1:" in seen[0]
     sent = []
 
-    def refuse(_transport, url):
-        sent.append(url)
+    def refuse(_connections, request, _limits):
+        sent.append(request.url)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(Transport, "_session_for", refuse)
+    monkeypatch.setattr(Connections, "exchange", refuse)
     credentials = SessionCredentials("AKIDEXAMPLE", "example", "token")
     platform = PlatformAws(region="us-east-1")
     client = platform.client("s3control", "us-east-1", credentials)

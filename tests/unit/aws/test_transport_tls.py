@@ -75,13 +75,26 @@ def tls_server(certificate):
         thread.join(5)
 
 
-def send(url, ca_bundle):
-    with_it = Transport(ca_bundle=ca_bundle)
-    request = AWSRequest(method="GET", url=url, headers={}).prepare()
-    try:
-        return with_it._send(request, "before-send.iam.ListUsers")
-    finally:
-        with_it.close()
+def by_botocore(transport, request):
+    return transport._send(request, "before-send.iam.ListUsers")
+
+
+def by_ourselves(transport, request):
+    return transport.send(request, "iam.ListUsers")
+
+
+@pytest.fixture(params=[by_botocore, by_ourselves])
+def send(request):
+    """Sends by a transport of its own, as the platform's clients do or as an account's."""
+
+    def by_a_new_one(url, ca_bundle):
+        with_it = Transport(ca_bundle=ca_bundle)
+        try:
+            return request.param(with_it, AWSRequest(method="GET", url=url, headers={}).prepare())
+        finally:
+            with_it.close()
+
+    return by_a_new_one
 
 
 @pytest.fixture
@@ -89,19 +102,19 @@ def own(tmp_path):
     return certificate_for(x509.IPAddress(ip_address("127.0.0.1")), tmp_path)
 
 
-def test_a_server_of_a_trusted_authority_is_talked_to_in_every_session(own):
+def test_a_server_of_a_trusted_authority_is_talked_to_in_every_session(own, send):
     with tls_server(own) as url:
         assert [send(url, own).status_code for _ in range(2)] == [200, 200]
 
 
-def test_a_bundle_trusted_by_one_transport_is_not_trusted_by_another(own):
+def test_a_bundle_trusted_by_one_transport_is_not_trusted_by_another(own, send):
     with tls_server(own) as url:
         assert send(url, own).status_code == 200
         with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
             send(url, None)
 
 
-def test_a_trusted_certificate_of_another_host_is_refused(tmp_path):
+def test_a_trusted_certificate_of_another_host_is_refused(tmp_path, send):
     other = certificate_for(x509.DNSName("iam.amazonaws.com"), tmp_path)
     with tls_server(other) as url, pytest.raises(SSLError, match="doesn't match"):
         send(url, other)

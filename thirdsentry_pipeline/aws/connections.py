@@ -1,0 +1,297 @@
+"""Connections to AWS that stay open between the calls of one account session.
+
+urllib3 opens them and checks whom they lead to. Answers are read by llhttp, the parser of
+Node.js: Python's own takes their heads for e-mail, which costs more than all else on the way.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import ssl
+import threading
+import weakref
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import httptools
+import urllib3.exceptions
+from botocore.auth import _host_from_url
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from botocore.httpsession import create_urllib3_context, get_cert_path
+from urllib3 import HTTPHeaderDict
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from thirdsentry_pipeline.aws.errors import AnswerTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thirdsentry_pipeline.aws.signing import Request
+
+_CHUNK_BYTES = 64 * 1024
+_LARGEST_HEAD_BYTES = 256 * 1024
+_ENDS_A_LINE = re.compile("[\x00\r\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a call may take: seconds to connect and between two pieces, and bytes.
+
+    ``check_time`` raises when the call has taken too long as a whole.
+    """
+
+    connect_seconds: float
+    read_seconds: float
+    largest_body_bytes: int
+    check_time: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, read whole."""
+
+    status_code: int
+    headers: HTTPHeaderDict
+    content: bytes
+
+
+class Connections:
+    """Opens a connection when none is idle; safe in several threads at once."""
+
+    def __init__(self, ca_bundle: str | bool) -> None:
+        """``ca_bundle`` is a file of certificate authorities; ``True`` stands for botocore's."""
+        self._ca_bundle = ca_bundle
+        self._lock = threading.Lock()
+        self._idle: dict[_Origin, list[HTTPConnection]] = {}
+        self._is_closed = False
+        # For who forgets to close: nothing stays open that nobody can use.
+        weakref.finalize(self, _close, self._idle)
+
+    def exchange(self, request: Request, limits: Limits) -> Answer:
+        """Send a request and read the answer to its end.
+
+        Raises:
+            AnswerTooLargeError: it is longer than it may be.
+            botocore.exceptions.HTTPClientError: there was no whole answer.
+        """
+        origin = _origin_of(*urlsplit(request.url)[:2])
+        connection = self._idle_one(origin) or self._open(origin, limits)
+        try:
+            connection.sock.sendall(_written(request, origin))
+            answer, may_stay = read_answer(connection.sock, limits)
+        except TimeoutError as error:
+            connection.close()
+            raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
+        except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            connection.close()
+            raise ConnectionClosedError(endpoint_url=request.url, error=error) from error
+        except BaseException:
+            connection.close()
+            raise
+        if may_stay:
+            self._keep(origin, connection)
+        else:
+            connection.close()
+        return answer
+
+    def close(self) -> None:
+        """Close what is idle, and keep nothing from now on."""
+        with self._lock:
+            self._is_closed = True
+            _close(self._idle)
+
+    def _idle_one(self, origin: _Origin) -> HTTPConnection | None:
+        while True:
+            with self._lock:
+                idle = self._idle.get(origin)
+                connection = idle.pop() if idle else None
+            if connection is None or connection.is_connected:
+                return connection
+            connection.close()
+
+    def _keep(self, origin: _Origin, connection: HTTPConnection) -> None:
+        with self._lock:
+            if not self._is_closed:
+                self._idle.setdefault(origin, []).append(connection)
+                return
+        connection.close()
+
+    def _open(self, origin: _Origin, limits: Limits) -> HTTPConnection:
+        if origin.is_secure:
+            connection: HTTPConnection = HTTPSConnection(
+                origin.host,
+                origin.port,
+                timeout=limits.connect_seconds,
+                ssl_context=trusting(get_cert_path(self._ca_bundle)),
+                cert_reqs="CERT_REQUIRED",
+            )
+        else:
+            connection = HTTPConnection(origin.host, origin.port, timeout=limits.connect_seconds)
+        where = f"{'https' if origin.is_secure else 'http'}://{origin.name}/"
+        try:
+            connection.connect()
+        except (ssl.SSLError, urllib3.exceptions.SSLError, CertificateError) as error:
+            connection.close()
+            raise SSLError(endpoint_url=where, error=error) from error
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            connection.close()
+            # A refused connection is a kind of late one to urllib3.
+            late = isinstance(error, (urllib3.exceptions.ConnectTimeoutError, TimeoutError))
+            refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+            kind = ConnectTimeoutError if late and not refused else EndpointConnectionError
+            raise kind(endpoint_url=where, error=error) from error
+        except BaseException:
+            connection.close()
+            raise
+        connection.sock.settimeout(limits.read_seconds)
+        return connection
+
+
+def _close(idle: dict[_Origin, list[HTTPConnection]]) -> None:
+    while idle:
+        for connection in idle.popitem()[1]:
+            connection.close()
+
+
+@functools.cache
+def trusting(ca_bundle: str) -> ssl.SSLContext:
+    """A context that accepts certificates of these authorities alone; it holds nothing else.
+
+    botocore reads the list of authorities for every connection, which takes longer than the
+    handshake itself; here it is read once per process.
+    """
+    context: ssl.SSLContext = create_urllib3_context()
+    context.load_verify_locations(ca_bundle)
+    return context
+
+
+class _Origin(NamedTuple):
+    """Where a request goes; ``name`` is how its ``Host`` header says it."""
+
+    is_secure: bool
+    host: str
+    port: int
+    name: str
+
+
+@functools.lru_cache(maxsize=1024)
+def _origin_of(scheme: str, place: str) -> _Origin:
+    url = f"{scheme}://{place}/"
+    parts = urlsplit(url)
+    is_secure = scheme != "http"
+    port = parts.port or (443 if is_secure else 80)
+    return _Origin(is_secure, parts.hostname or "", port, _host_from_url(url))
+
+
+def _written(request: Request, origin: _Origin) -> bytes:
+    """The bytes of a request.
+
+    Raises:
+        ValueError: something in its head would end a line there.
+    """
+    _, _, path, query, _ = urlsplit(request.url)
+    target = f"{path or '/'}?{query}" if query else path or "/"
+    lines = [
+        f"{request.method} {target} HTTP/1.1",
+        f"Host: {origin.name}",
+        "Accept-Encoding: identity",
+        *[f"{name}: {value}" for name, value in request.headers.items()],
+    ]
+    if any(map(_ENDS_A_LINE.search, lines)):
+        message = "a header of the request holds the end of a line"
+        raise ValueError(message)
+    return "\r\n".join([*lines, "", ""]).encode() + (request.body or b"")
+
+
+class _Reader:
+    """Takes in one answer, as the parser calls it."""
+
+    def __init__(self) -> None:
+        self.headers = HTTPHeaderDict()
+        self.body: list[bytes] = []
+        self.body_bytes = 0
+        self.status = 0
+        self.is_whole = False
+        self.may_stay = False
+        self._parser = httptools.HttpResponseParser(self)
+        self.feed = self._parser.feed_data
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the head of the answer is whole."""
+        return self.status >= HTTPStatus.OK
+
+    def on_message_begin(self) -> None:
+        """Refuse to go on with a connection on which more comes than was asked for."""
+        if self.is_whole:
+            self.may_stay = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        if not self.is_whole:
+            self.headers.add(name.decode("latin-1"), value.decode("latin-1"))
+
+    def on_headers_complete(self) -> None:
+        """Forget a head that only announces the answer, such as ``100 Continue``."""
+        if not self.is_whole:
+            self.status = self._parser.get_status_code()
+            if not self.has_head:
+                self.headers = HTTPHeaderDict()
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        if not self.is_whole:
+            self.body.append(piece)
+            self.body_bytes += len(piece)
+
+    def on_message_complete(self) -> None:
+        """Note that the answer is whole, and whether another request may follow."""
+        if not self.is_whole:
+            self.is_whole = self.has_head
+            self.may_stay = self.is_whole and self._parser.should_keep_alive()
+
+    def end(self) -> None:
+        """Note that nothing more comes.
+
+        Raises:
+            ConnectionError: something was to come.
+        """
+        framed = "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
+        if not self.has_head or framed:
+            message = "the answer ended early"
+            raise ConnectionError(message)
+        self.is_whole = True
+
+
+def read_answer(socket: Any, limits: Limits) -> tuple[Answer, bool]:
+    """An answer from its first byte to its last, and whether the connection may stay open.
+
+    Raises:
+        AnswerTooLargeError: it is longer than it may be.
+        OSError, httptools.HttpParserError: it ends early, or is none.
+    """
+    reader = _Reader()
+    received = 0
+    while not reader.is_whole:
+        data = socket.recv(_CHUNK_BYTES)
+        if not data:
+            reader.end()
+            return Answer(reader.status, reader.headers, b"".join(reader.body)), False
+        reader.feed(data)
+        received += len(data)
+        head_is_over = not reader.has_head and received > _LARGEST_HEAD_BYTES
+        if head_is_over or reader.body_bytes > limits.largest_body_bytes:
+            message = f"the answer is longer than {limits.largest_body_bytes} bytes"
+            raise AnswerTooLargeError(message)
+        limits.check_time()
+    return Answer(reader.status, reader.headers, b"".join(reader.body)), reader.may_stay
