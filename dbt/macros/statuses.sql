@@ -30,7 +30,10 @@
 {%- endmacro %}
 
 
-{# A share in percent, cut and never rounded up to 100; an empty denominator gives NULL. #}
+{#
+  A share in percent of two whole numbers, cut and never rounded up to 100; an empty denominator
+  gives NULL. Whole numbers divide exactly, and faster than decimal ones.
+#}
 {% macro percent(part, whole) -%}
-  trunc(100.0 * {{ part }} / nullif({{ whole }}, 0), 1)::numeric(5, 1)
+  (0.1 * (1000 * ({{ part }})::bigint / nullif(({{ whole }})::bigint, 0)))::numeric(5, 1)
 {%- endmacro %}

@@ -19,16 +19,10 @@ attempts as (
     newest.read_status,
     newest.error_code
   from read_by
-  cross join lateral (
-    select observations.observed_at, observations.read_status, observations.error_code
-    from {{ ref('stg_warehouse__evidence_observations') }} as observations
-    where
-      observations.organization_id = read_by.organization_id
-      and observations.connection_id = read_by.connection_id
-      and observations.evidence_type = read_by.evidence_type
-    order by observations.observed_at desc
-    limit 1
-  ) as newest
+  cross join {{ newest_observation(
+    ref('stg_warehouse__evidence_observations'), 'read_by',
+    ['observed_at', 'read_status', 'error_code']
+  ) }} as newest
 ),
 
 good as (
@@ -39,17 +33,10 @@ good as (
     newest.evidence_id,
     newest.true_at
   from read_by
-  cross join lateral (
-    select observations.evidence_id, observations.true_at
-    from {{ ref('stg_warehouse__evidence_observations') }} as observations
-    where
-      observations.organization_id = read_by.organization_id
-      and observations.connection_id = read_by.connection_id
-      and observations.evidence_type = read_by.evidence_type
-      and observations.read_status = 'ok'
-    order by observations.observed_at desc
-    limit 1
-  ) as newest
+  cross join {{ newest_observation(
+    ref('stg_warehouse__evidence_observations'), 'read_by', ['evidence_id', 'true_at'],
+    ["read_status = 'ok'"]
+  ) }} as newest
 ),
 
 recomputed as (

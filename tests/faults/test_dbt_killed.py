@@ -34,9 +34,9 @@ HELD_UP = """
 WRITTEN = ("organizations", "connections", "connector_runs", "evidence", "evidence_observations")
 FIRST = "halfway in a full refresh"
 MOMENTS = {
-    FIRST: ("int_organization_evidence", (*BUILD, "--full-refresh")),
+    FIRST: ("int_evidence_required", (*BUILD, "--full-refresh")),
     "at the marts of a full refresh": ("control_coverage", (*BUILD, "--full-refresh")),
-    "halfway": ("int_organization_evidence", BUILD),
+    "halfway": ("int_evidence_required", BUILD),
     "at the marts": ("control_coverage", BUILD),
 }
 """Which model's turn never comes, in which command."""

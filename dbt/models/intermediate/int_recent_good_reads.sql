@@ -20,18 +20,10 @@ select
   coalesce(earlier.observed_at, read_by.connected_at) as read_at,
   coalesce(earlier.true_at, read_by.connected_at) as true_at
 from read_by
-left join lateral (
-  select observations.run_id, observations.observed_at, observations.true_at
-  from {{ ref('stg_warehouse__evidence_observations') }} as observations
-  where
-    observations.organization_id = read_by.organization_id
-    and observations.connection_id = read_by.connection_id
-    and observations.evidence_type = read_by.evidence_type
-    and observations.observed_at < read_by.horizon
-    and observations.read_status = 'ok'
-  order by observations.observed_at desc
-  limit 1
-) as earlier on true
+left join {{ newest_observation(
+  ref('stg_warehouse__evidence_observations'), 'read_by', ['run_id', 'observed_at', 'true_at'],
+  ['observed_at < read_by.horizon', "read_status = 'ok'"]
+) }} as earlier on true
 union all
 select
   observations.organization_id,

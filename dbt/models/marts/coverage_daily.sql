@@ -1,8 +1,8 @@
 {{
   config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
-    unique_key='as_of_date',
+    incremental_strategy='differences',
+    unique_key=['organization_id', 'as_of_date', 'framework', 'control_id'],
     on_schema_change='append_new_columns',
     full_refresh=false,
     indexes=[{'columns': ['as_of_date']}],

@@ -36,14 +36,7 @@ inner join root_user
     users.organization_id = root_user.organization_id
     and users.connection_id = root_user.connection_id
 -- The evidence row keeps the first report that showed this state; the newest is observed.
-left join lateral (
-  select observations.source_generated_at
-  from {{ ref('stg_warehouse__evidence_observations') }} as observations
-  where
-    observations.organization_id = users.organization_id
-    and observations.connection_id = users.connection_id
-    and observations.evidence_type = users.evidence_type
-    and observations.read_status = 'ok'
-  order by observations.observed_at desc
-  limit 1
-) as report on true
+left join {{ newest_observation(
+  ref('stg_warehouse__evidence_observations'), 'users', ['source_generated_at'],
+  ["read_status = 'ok'"]
+) }} as report on true

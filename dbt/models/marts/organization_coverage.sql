@@ -1,71 +1,80 @@
--- An organization without a connection lacks everything.
-with judged as (
+-- All of a thousand organizations at once, planned anew each time: so it judges the evidence
+-- itself, in one pass, and not by evidence_freshness and control_coverage. A test holds that they
+-- agree.
+with evidence as (
   select
-    named.organization_id,
-    named.organization_name,
-    organizations.connections_live,
-    organizations.evidence_required,
-    organizations.evidence_fresh,
-    organizations.evidence_stale,
-    organizations.evidence_missing,
-    organizations.evidence_failing,
-    organizations.last_ok_at,
-    organizations.next_stale_at,
-    coalesce(organizations.unfresh_bits, -1) as unfresh_bits,
-    coalesce(organizations.open_bits, -1) as open_bits,
-    coalesce(organizations.idle_bits, 0) as idle_bits
-  from {{ ref('stg_warehouse__organizations') }} as named
-  left join {{ ref('int_organization_evidence') }} as organizations
-    on named.organization_id = organizations.organization_id
-  where named.deleted_at is null
+    *,
+    verdict is not null and {{ as_of() }} <= stale_at as is_fresh,
+    {{ as_of() }} > stale_at as is_past
+  from {{ ref('int_evidence_required') }}
 ),
 
--- control_coverage in one step for all controls that need the same. Not applicable are those
--- with nothing open that do not pass; their evidence is fresh, so they are among the covered.
-controls as (
-  select
-    judged.organization_id,
-    sum(needs.controls) as controls_total,
-    sum(case when needs.needed_bits & judged.unfresh_bits = 0 then needs.controls else 0 end)
-      as controls_fresh,
-    sum(case when needs.needed_bits & judged.open_bits = 0 then needs.controls else 0 end)
-      as controls_closed,
-    sum(
-      case when needs.needed_bits & (judged.open_bits | judged.idle_bits) = 0
-        then needs.controls else 0 end
-    ) as controls_passing
-  from judged
-  cross join {{ ref('int_control_needs') }} as needs
-  group by judged.organization_id
-),
-
-shares as (
+-- A control's bit is set where any evidence that it needs is so.
+judged as (
   select
     organization_id,
-    controls_total - (controls_closed - controls_passing) as controls_applicable,
-    controls_fresh - (controls_closed - controls_passing) as controls_covered,
-    controls_passing
-  from controls
+    organization_name,
+    (count(connection_id) filter (where is_first_of_connector))::integer as connections_live,
+    count(connection_id)::integer as evidence_required,
+    (count(*) filter (where is_fresh))::integer as evidence_fresh,
+    (count(verdict) filter (where is_past))::integer as evidence_stale,
+    (count(*) filter (where verdict is null and is_past))::integer as evidence_missing,
+    (count(*) filter (where verdict = 'fail' and is_fresh))::integer as evidence_failing,
+    max(last_ok_at) as last_ok_at,
+    min(stale_at) filter (where is_fresh) as next_stale_at,
+    bit_or(needed_by) filter (where not is_fresh) as unfresh,
+    bit_or(needed_by) filter (where not is_fresh or verdict = 'fail') as unproven,
+    bit_or(needed_by) filter (where not is_fresh or verdict <> 'pass') as not_passing
+  from evidence
+  group by organization_id, organization_name
 ),
 
-evidence_types as (
-  select count(*)::integer as evidence_types
-  from {{ ref('int_evidence_bits') }}
+-- What no connector brings is missing everywhere.
+totals as (
+  select
+    count(connector)::integer as evidence_types,
+    bit_count(bit_or(needed_by)) as controls,
+    coalesce(
+      bit_or(needed_by) filter (where connector is null),
+      bit_or(needed_by) & ~bit_or(needed_by)
+    ) as unbrought
+  from {{ ref('int_evidence_controls') }}
+),
+
+counted as (
+  select
+    judged.*,
+    totals.evidence_types,
+    totals.controls,
+    bit_count(coalesce(judged.unfresh | totals.unbrought, totals.unbrought)) as unfresh_controls,
+    bit_count(coalesce(judged.unproven | totals.unbrought, totals.unbrought))
+      as unproven_controls,
+    bit_count(coalesce(judged.not_passing | totals.unbrought, totals.unbrought))
+      as not_passing_controls
+  from judged
+  cross join totals
+),
+
+-- Proven and not passing is not applicable, and fresh.
+shares as (
+  select
+    *,
+    controls - (not_passing_controls - unproven_controls) as applicable_controls
+  from counted
 )
 
 select
-  judged.organization_id,
-  judged.organization_name,
-  coalesce(judged.connections_live, 0) as connections_live,
-  coalesce(judged.evidence_required, evidence_types.evidence_types) as evidence_required,
-  coalesce(judged.evidence_fresh, 0) as evidence_fresh,
-  coalesce(judged.evidence_stale, 0) as evidence_stale,
-  coalesce(judged.evidence_missing, evidence_types.evidence_types) as evidence_missing,
-  coalesce(judged.evidence_failing, 0) as evidence_failing,
-  {{ percent('shares.controls_covered', 'shares.controls_applicable') }} as covered_pct,
-  {{ percent('shares.controls_passing', 'shares.controls_applicable') }} as passing_pct,
-  judged.last_ok_at,
-  judged.next_stale_at
-from judged
-cross join evidence_types
-left join shares on judged.organization_id = shares.organization_id
+  organization_id,
+  organization_name,
+  connections_live,
+  coalesce(nullif(evidence_required, 0), evidence_types) as evidence_required,
+  evidence_fresh,
+  evidence_stale,
+  case when evidence_required = 0 then evidence_types else evidence_missing end
+    as evidence_missing,
+  evidence_failing,
+  {{ percent('applicable_controls - unfresh_controls', 'applicable_controls') }} as covered_pct,
+  {{ percent('controls - not_passing_controls', 'applicable_controls') }} as passing_pct,
+  last_ok_at,
+  next_stale_at
+from shares

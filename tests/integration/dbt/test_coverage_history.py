@@ -61,8 +61,15 @@ def test_only_the_last_three_days_are_told_again(coverage_project, admin, tenant
     )
     admin.execute("delete from coverage.coverage_daily")
     coverage_project.succeed("run", "--select", "coverage_daily")
-    admin.execute("update coverage.coverage_daily set evidence_fresh = 99")
+    yesterday = "select xmin::text, ctid::text from coverage.coverage_daily where as_of_date = %s"
+    written = admin.execute(yesterday, (midnight(1).date(),)).fetchall()
+    admin.execute(
+        "update coverage.coverage_daily set evidence_fresh = 99 where as_of_date < %s",
+        (midnight(1).date(),),
+    )
     coverage_project.succeed("run", "--select", "coverage_daily")
+    # What came out the same is not written again.
+    assert admin.execute(yesterday, (midnight(1).date(),)).fetchall() == written
     told = pipeline_rows(tenant.organization_id, HISTORY)
     assert [row["evidence_fresh"] for row in told] == [99, 99, 99, 0, 0, 0]
     admin.execute("delete from coverage.coverage_daily where as_of_date >= current_date - 5")
