@@ -20,8 +20,9 @@ from thirdsentry_pipeline.aws.signing import Request, Signer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from thirdsentry_pipeline.aws.dialects import Composed, Dialect
+    from thirdsentry_pipeline.aws.dialects import Dialect
     from thirdsentry_pipeline.aws.retries import Response
+    from thirdsentry_pipeline.aws.signing import Composed
     from thirdsentry_pipeline.aws.transport import Transport
 
 

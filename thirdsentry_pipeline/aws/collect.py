@@ -39,9 +39,8 @@ from thirdsentry_pipeline.domain.time import utc_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    import pandas as pd
-
     from thirdsentry_pipeline.aws.account_session import AccountSession
+    from thirdsentry_pipeline.aws.credential_report import Table
     from thirdsentry_pipeline.aws.reading import Answer
     from thirdsentry_pipeline.domain.time import Clock
 
@@ -60,13 +59,13 @@ _REGIONAL = frozenset({_TRAILS, _STATUS, _FINDINGS})
 
 @dataclass(frozen=True, slots=True)
 class CollectedAccount:
-    """One reading per type that was asked for; ``report`` is the credential report, if read."""
+    """One reading per type that was asked for; ``report`` gives the credential report, if read."""
 
     readings: Mapping[EvidenceType, Reading]
     api_calls: int
     throttles: int
     seconds: float
-    report: pd.DataFrame | None = None
+    report: Table | None = None
 
 
 def collect_account(

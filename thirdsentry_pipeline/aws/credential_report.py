@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import operator
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from thirdsentry_pipeline.aws import shapes
 from thirdsentry_pipeline.aws.errors import AnswerTooLargeError, MalformedAnswerError
@@ -15,13 +17,16 @@ from thirdsentry_pipeline.domain.facts import CredentialReport, CredentialReport
 from thirdsentry_pipeline.domain.time import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import pandas as pd
 
     from thirdsentry_pipeline.aws.account_session import AccountSession
     from thirdsentry_pipeline.domain.time import Clock
+
+Table: TypeAlias = "Callable[[], pd.DataFrame]"
+"""Makes the table of a report for who wants to look at it."""
 
 GENERATE_REPORT = "iam:GenerateCredentialReport"
 GET_REPORT = "iam:GetCredentialReport"
@@ -52,9 +57,7 @@ class Wait:
     sleep: Callable[[float], None] = time.sleep
 
 
-def read_report(
-    session: AccountSession, wait: Wait
-) -> tuple[CredentialReport, pd.DataFrame] | Unread:
+def read_report(session: AccountSession, wait: Wait) -> tuple[CredentialReport, Table] | Unread:
     """The report and its table; ``not_ready`` when AWS is still at it after 60 s of waiting."""
     client = session.client("iam", session.default_region)
     if not _is_complete(client, wait):
@@ -91,7 +94,7 @@ def _is_complete(client: Any, wait: Wait) -> bool:
 
 def parse_report(
     content: bytes, generated_at: datetime, account_id: str
-) -> tuple[CredentialReport, pd.DataFrame]:
+) -> tuple[CredentialReport, Table]:
     """Read the CSV by header name.
 
     Raises:
@@ -99,8 +102,8 @@ def parse_report(
             missing or holds an unknown word, a user (root too) is repeated or of another
             account, or there is no root row.
     """
-    table = _table(content)
-    rows = [_row(*cells) for cells in table[list(_COLUMNS)].itertuples(index=False, name=None)]
+    decoded = _decoded(content)
+    rows = [_row(*cells) for cells in _cells(decoded)]
     shapes.without_repeats((row.user for row in rows), "users")
     if any(row.arn.split(":")[4:5] != [account_id] for row in rows):
         message = "a row is of another account"
@@ -110,46 +113,37 @@ def parse_report(
         message = "there is no root row"
         raise MalformedAnswerError(message)
     users = tuple(row for row in rows if row.user != ROOT_USER)
-    return CredentialReport(generated_at, root, users), table
+    return CredentialReport(generated_at, root, users), partial(_table, decoded)
 
 
-def _table(content: bytes) -> pd.DataFrame:
+def _decoded(content: bytes) -> str:
     try:
         decoded = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         message = "the report is not UTF-8"
         raise MalformedAnswerError(message) from None
-    _check_rows(decoded)
-    import pandas as pd  # noqa: PLC0415 - half a second, for those who read a report alone
-
-    try:
-        # In one piece: putting pandas' chunks together takes longer than reading them.
-        table = pd.read_csv(
-            io.StringIO(decoded),
-            dtype=str,
-            keep_default_na=False,
-            na_filter=False,
-            low_memory=False,
-        )
-    except (ValueError, pd.errors.ParserError):
-        message = "the report is not a CSV table"
-        raise MalformedAnswerError(message) from None
-    missing = [name for name in _COLUMNS if name not in table.columns]
-    if missing:
-        message = f"the report has no column {missing[0]}"
-        raise MalformedAnswerError(message)
-    return table
-
-
-def _check_rows(decoded: str) -> None:
-    """Every row as wide as the header: pandas would fill up a cut one with nothing."""
     if "\x00" in decoded:
         message = "the report holds a NUL"
         raise MalformedAnswerError(message)
+    return decoded
+
+
+def _table(decoded: str) -> pd.DataFrame:
+    """Every column, as it stands; for a hundred users it takes longer than reading them."""
+    import pandas as pd  # noqa: PLC0415 - half a second, for those who look at a table alone
+
+    # In one piece: putting pandas' chunks together takes longer than reading them.
+    return pd.read_csv(
+        io.StringIO(decoded), dtype=str, keep_default_na=False, na_filter=False, low_memory=False
+    )
+
+
+def _cells(decoded: str) -> Iterator[tuple[str, ...]]:
+    """The cells we read of every row, in our order; each row is as wide as the header."""
     try:
         rows = csv.reader(io.StringIO(decoded), strict=True)
         header = next(rows, [])
-        count = 0
+        wanted = _wanted(header)
         for count, row in enumerate(rows, start=1):
             if len(row) != len(header):
                 message = "a row of the report is cut or too long"
@@ -157,12 +151,21 @@ def _check_rows(decoded: str) -> None:
             if count > _MOST_USERS + 1:
                 message = f"the report has more than {_MOST_USERS} users"
                 raise AnswerTooLargeError(message)
+            yield wanted(row)
     except csv.Error:
         message = "the report is not a CSV table"
         raise MalformedAnswerError(message) from None
+
+
+def _wanted(header: list[str]) -> Callable[[list[str]], tuple[str, ...]]:
     if len(set(header)) != len(header):
         message = "two columns of the report have one name"
         raise MalformedAnswerError(message)
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        message = f"the report has no column {missing[0]}"
+        raise MalformedAnswerError(message)
+    return operator.itemgetter(*(header.index(name) for name in _COLUMNS))
 
 
 def _row(  # noqa: PLR0917 - the columns we read, in order

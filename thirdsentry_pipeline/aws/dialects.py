@@ -8,7 +8,6 @@ it would have sent. What no account has a part in is composed once per process.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from botocore.endpoint import convert_to_response_dict
 from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 from botocore.hooks import HierarchicalEmitter
 
+from thirdsentry_pipeline.aws.signing import Composed
 from thirdsentry_pipeline.aws.wire import check_answer
 
 if TYPE_CHECKING:
@@ -35,23 +35,6 @@ ERROR = 300
 _IN_EVENTS = {"s3control": "s3-control"}
 _CONCERNED = frozenset({"*", *(_IN_EVENTS.get(name, name) for name in SERVICES)})
 _REGION: ContextVar[str | None] = ContextVar("where a request goes, if not home", default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """A request without what each attempt adds: its number and its signature."""
-
-    operation: Any
-    action: str
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
-    length: str | None
-    context: Mapping[str, Any]
-    signature_version: str
-    signing_name: str
-    signing_region: str
 
 
 class Dialects:

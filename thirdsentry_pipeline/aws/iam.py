@@ -26,9 +26,8 @@ from thirdsentry_pipeline.domain.facts import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from thirdsentry_pipeline.aws.account_session import AccountSession
+    from thirdsentry_pipeline.aws.credential_report import Table
     from thirdsentry_pipeline.aws.reading import Answer, Reads, Slot
     from thirdsentry_pipeline.domain.facts import CredentialReport, Fact
 
@@ -56,7 +55,7 @@ class MfaReads:
         self._session = session
         self._reads = reads
         self._coverage = coverage
-        self._report: Slot[tuple[CredentialReport, pd.DataFrame] | Unread] = reads.start(
+        self._report: Slot[tuple[CredentialReport, Table] | Unread] = reads.start(
             GENERATE_REPORT, partial(read_report, session, wait), self._follow
         )
         self._users: Slot[tuple[str, ...]] | None = None
@@ -80,8 +79,8 @@ class MfaReads:
             )
 
     @property
-    def table(self) -> pd.DataFrame | None:
-        """The report as a table, when it was read."""
+    def table(self) -> Table | None:
+        """What makes the report's table, when it was read."""
         answer = self._report.answer
         return answer[1] if isinstance(answer, tuple) else None
 

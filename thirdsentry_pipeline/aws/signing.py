@@ -1,19 +1,81 @@
 """Signing requests as one account, by botocore's rules for signature version 4.
 
-botocore derives the signing key anew for every request and keeps headers in the classes of mail
-messages, both of which cost more than the signature itself.
+What is signed of a request differs from attempt to attempt in its time and, between accounts, in
+the session's token. All the rest is written once, by botocore, with gaps for the two; and a
+signing key is derived once for a day, a region and a service, not for every request.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from hashlib import sha256
+from hmac import digest
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from botocore.auth import SIGNED_HEADERS_BLACKLIST, S3SigV4Auth, SigV4Auth, _host_from_url
+import botocore.auth
 
 if TYPE_CHECKING:
-    from thirdsentry_pipeline.aws.dialects import Composed
+    from collections.abc import Mapping
 
-_NOT_SIGNED = frozenset(SIGNED_HEADERS_BLACKLIST)
+_ALGORITHM = "AWS4-HMAC-SHA256"
+_VERSIONS = {"v4": botocore.auth.SigV4Auth, "s3v4": botocore.auth.S3SigV4Auth}
+# No header, path or query of a request can hold these characters.
+_TIME = "\x01"
+_TOKEN = "\x02"  # noqa: S105 - where a token goes
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What of a request is signed, in pieces between the time and the token, and its headers."""
+
+    pieces: tuple[str, str, str]
+    signed_headers: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A request without what each attempt adds: its number, its time and its signature."""
+
+    operation: Any
+    action: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    length: str | None
+    context: Mapping[str, Any]
+    signature_version: str
+    signing_name: str
+    signing_region: str
+    _drafts: dict[bool, _Draft] = field(default_factory=dict)
+
+    def draft(self, *, has_token: bool) -> _Draft:
+        """The draft for a session with a token, or for credentials without one.
+
+        Raises:
+            ValueError: the operation is signed in a way that no account session needs.
+        """
+        if has_token not in self._drafts:
+            self._drafts[has_token] = self._draft(_TOKEN if has_token else None)
+        return self._drafts[has_token]
+
+    def _draft(self, token: str | None) -> _Draft:
+        version = _VERSIONS.get(self.signature_version)
+        if version is None:
+            message = f"{self.action} is not signed by version 4"
+            raise ValueError(message)
+        signer = version(SimpleNamespace(token=token), self.signing_name, self.signing_region)
+        request = Request(self, {**self.context, "timestamp": _TIME})
+        signer._modify_request_before_signing(request)  # noqa: SLF001 - it has no other name
+        before, time, rest = signer.canonical_request(request).partition(_TIME)
+        between, _, after = rest.partition(_TOKEN)
+        if not time or _TIME in rest:
+            message = f"{self.action} can't be signed: where its time goes is not clear"
+            raise ValueError(message)
+        names = signer.signed_headers(signer.headers_to_sign(request))
+        return _Draft((before, between, after), names, request.headers)
 
 
 class Request:
@@ -31,52 +93,6 @@ class Request:
         self.stream_output = True
 
 
-class _Headers(dict[str, str]):
-    """Headers of which none comes twice, as botocore's signer reads them."""
-
-    def get_all(self, name: str) -> tuple[str]:
-        return (self[name],)
-
-
-class _KeptKeys(SigV4Auth):  # type: ignore[misc]  # botocore ships no types
-    """botocore's signer with the keys of its session at hand."""
-
-    def __init__(self, credentials: Any, service: str, region: str, keys: dict[Any, bytes]) -> None:
-        super().__init__(credentials, service, region)
-        self._keys = keys
-
-    def headers_to_sign(self, request: Request) -> _Headers:
-        """The headers that count, in lower case."""
-        headers = _Headers()
-        for name, value in request.headers.items():
-            lower = name.lower()
-            if lower not in _NOT_SIGNED:
-                headers[lower] = value
-        if "host" not in headers:
-            headers["host"] = _host_from_url(request.url)
-        return headers
-
-    def signature(self, string_to_sign: str, request: Request) -> str:
-        """The signature, by a key that is good for a day, a region and a service."""
-        day = request.context["timestamp"][:8]
-        scope = (self.credentials.access_key, day, self._region_name, self._service_name)
-        key = self._keys.get(scope)
-        if key is None:
-            key = f"AWS4{self.credentials.secret_key}".encode()
-            for part in (*scope[1:], "aws4_request"):
-                key = self._sign(key, part)
-            self._keys[scope] = key
-        signed: str = self._sign(key, string_to_sign, hex=True)
-        return signed
-
-
-class _KeptKeysS3(_KeptKeys, S3SigV4Auth):  # type: ignore[misc]  # botocore ships no types
-    """The same with the rules of S3."""
-
-
-_VERSIONS = {"v4": _KeptKeys, "s3v4": _KeptKeysS3}
-
-
 class Signer:
     """Signs as one identity for its whole life; safe in several threads at once."""
 
@@ -85,7 +101,7 @@ class Signer:
     def __init__(self, credentials: Any) -> None:
         """``credentials`` are botocore's; own ones of the platform may renew themselves."""
         self._credentials = credentials
-        self._keys: dict[Any, bytes] = {}
+        self._keys: dict[tuple[str, ...], bytes] = {}
 
     def sign(self, request: Request, composed: Composed) -> None:
         """Add the signature and what belongs to it.
@@ -94,10 +110,33 @@ class Signer:
             botocore.exceptions.NoCredentialsError: there are none.
             ValueError: the operation is signed in a way that no account session needs.
         """
-        kind = _VERSIONS.get(composed.signature_version)
-        if kind is None:
-            message = f"{composed.action} is not signed by version 4"
-            raise ValueError(message)
-        given = self._credentials
-        frozen = None if given is None else given.get_frozen_credentials()
-        kind(frozen, composed.signing_name, composed.signing_region, self._keys).add_auth(request)
+        if self._credentials is None:
+            raise botocore.auth.NoCredentialsError
+        as_whom = self._credentials.get_frozen_credentials()
+        time = botocore.auth.get_current_datetime().strftime(botocore.auth.SIGV4_TIMESTAMP)
+        draft = composed.draft(has_token=bool(as_whom.token))
+        before, between, after = draft.pieces
+        canonical = f"{before}{time}{between}{as_whom.token or ''}{after}"
+        place = (time[:8], composed.signing_region, composed.signing_name, "aws4_request")
+        scope = "/".join(place)
+        hashed = sha256(canonical.encode()).hexdigest()
+        to_sign = f"{_ALGORITHM}\n{time}\n{scope}\n{hashed}"
+        signature = digest(self._key(as_whom, place), to_sign.encode(), "sha256").hex()
+        request.headers = {**draft.headers, "X-Amz-Date": time}
+        if as_whom.token:
+            request.headers["X-Amz-Security-Token"] = as_whom.token
+        request.headers["Authorization"] = (
+            f"{_ALGORITHM} Credential={as_whom.access_key}/{scope}, "
+            f"SignedHeaders={draft.signed_headers}, Signature={signature}"
+        )
+
+    def _key(self, as_whom: Any, place: tuple[str, ...]) -> bytes:
+        """The key that is good for a day, a region and a service."""
+        known = (as_whom.access_key, *place)
+        key = self._keys.get(known)
+        if key is None:
+            key = f"AWS4{as_whom.secret_key}".encode()
+            for part in place:
+                key = digest(key, part.encode(), "sha256")
+            self._keys[known] = key
+        return key

@@ -12,7 +12,12 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError, InvalidRegionError, ParamValidationError
+from botocore.exceptions import (
+    ClientError,
+    InvalidRegionError,
+    NoCredentialsError,
+    ParamValidationError,
+)
 from botocore.loaders import create_loader
 
 from tests.unit.aws.canned import Line, signed_region
@@ -214,6 +219,36 @@ def test_clients_of_many_regions_and_threads_keep_to_their_own(dialects):
         region: [(f"guardduty.{region}.amazonaws.com", region)] * 5 for region in regions
     }
     assert home.of("us-east-1") is home
+
+
+@pytest.mark.usefixtures("_one_moment")
+@pytest.mark.parametrize("call", [CALLS[0], CALLS[-2]], ids=["v4", "s3v4"])
+def test_credentials_without_a_token_and_renewed_ones_sign_as_botocore_does(dialects, call):
+    """As the platform's own credentials may be."""
+    service, method, parameters = call
+    session = botocore.session.Session()
+    session.register_component("data_loader", LOADER)
+    own = session.create_client(
+        service,
+        region_name=REGION,
+        config=CONFIG,
+        aws_access_key_id="AKIAown",
+        aws_secret_access_key="secret-own",
+    )
+    given, line = Credentials("AKIAold", "secret-old", "token-old"), Line(lambda *_: (400, b""))
+    client = AccountClient.bound(dialects.of(service, REGION), given, line)
+    assert "Credential=AKIAold/" in sent(client, line, method, parameters).headers["Authorization"]
+    given.access_key, given.secret_key, given.token = "AKIAown", "secret-own", None
+    expected = sent_by_botocore(own, method, parameters)
+    assert told(sent(client, line, method, parameters)) == told(expected)
+
+
+def test_without_credentials_nothing_is_sent(dialects):
+    line = Line(lambda *_: (200, b""))
+    client = AccountClient.bound(dialects.of("iam", REGION), None, line)
+    with pytest.raises(NoCredentialsError):
+        client.list_users()
+    assert line.requests == []
 
 
 def test_a_region_that_is_no_host_name_is_refused(dialects):

@@ -60,7 +60,7 @@ def test_every_type_is_judged_from_one_report_and_one_listing(account, session):
     assert list(collected.readings) == list(EvidenceType)
     assert len(account.called("iam.GetCredentialReport")) == 1
     assert len(account.called("guardduty.ListDetectors")) == 2
-    assert collected.report["user"].tolist() == ["<root_account>", "a"]
+    assert collected.report()["user"].tolist() == ["<root_account>", "a"]
 
 
 NEEDED = {

@@ -69,7 +69,8 @@ def test_rows_are_read_by_header_name_as_they_stand():
 
 
 def test_the_table_holds_every_column():
-    _, table = parse_report(report(ROOT, row("a")), AT, ACCOUNT)
+    _, as_table = parse_report(report(ROOT, row("a")), AT, ACCOUNT)
+    table = as_table()
     assert list(table.columns) == HEADER.split(",")
     assert table.shape == (2, 22)
     assert table["password_next_rotation"].tolist() == ["N/A", "N/A"]
@@ -99,6 +100,10 @@ def moved(content):
 def test_harmless_variants_read_the_same(variant):
     plain = report(ROOT, row("a"), row("b", mfa="false"))
     assert parse(variant(plain)) == parse(plain)
+    parsed, as_table = parse_report(variant(plain), AT, ACCOUNT)
+    rows = [parsed.root, *parsed.users]
+    assert as_table()["user"].tolist() == [one.user for one in rows]
+    assert as_table()["arn"].tolist() == [one.arn for one in rows]
 
 
 GOOD = report(ROOT, row("a"))
