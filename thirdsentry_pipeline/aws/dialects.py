@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.awsrequest import create_request_object
+from botocore.context import get_context
 from botocore.credentials import CredentialResolver
 from botocore.endpoint import convert_to_response_dict
 from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 from botocore.hooks import HierarchicalEmitter
+from botocore.useragent import UserAgentString
 
 from thirdsentry_pipeline.aws.signing import Composed
 from thirdsentry_pipeline.aws.wire import check_answer
@@ -78,6 +80,8 @@ class Dialect:
         self._composed: dict[Any, Composed] = {}
         self.note_attempt = client._endpoint._update_retries_context  # noqa: SLF001 - no other name
         client._endpoint = _Notepad(client._endpoint.host)  # noqa: SLF001 - same
+        agent = _RememberingAgent(client._user_agent_creator)  # noqa: SLF001 - same
+        client._user_agent_creator = agent  # noqa: SLF001 - same
         client.meta.events.register("before-endpoint-resolution", _to_its_region)
         self.home = home
         self.service_model = client.meta.service_model
@@ -160,6 +164,22 @@ class _Notepad:
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class _RememberingAgent(UserAgentString):  # type: ignore[misc]  # botocore ships no types
+    """Builds the User-Agent once for each set of features: it takes a third of a request's time."""
+
+    def __init__(self, agent: UserAgentString) -> None:
+        self.__dict__.update(agent.__dict__)
+        self._built: dict[frozenset[str], str] = {}
+
+    def to_string(self) -> str:
+        """The header's value for the features the request has used by now."""
+        context = get_context()
+        used = frozenset(context.features) if context is not None else frozenset()
+        if used not in self._built:
+            self._built[used] = super().to_string()
+        return self._built[used]
 
 
 class _Emitter(HierarchicalEmitter):  # type: ignore[misc]  # botocore ships no types
