@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.utils import validate_region_name
 
 from thirdsentry_pipeline.aws.dialects import ERROR
-from thirdsentry_pipeline.aws.retries import Retries
+from thirdsentry_pipeline.aws.retries import Retries, new_invocation_id
 from thirdsentry_pipeline.aws.signing import Request, Signer
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class AccountClient:
             Exception: why there is none.
         """
         retries = self._identity.retries
-        context = dict(composed.context)
+        context = {**composed.context, "retries": {"invocation-id": new_invocation_id()}}
         response: Response | None = None
         attempt = 0
         while True:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from botocore.exceptions import ClientError
@@ -22,6 +26,7 @@ T = TypeVar("T")
 Answer: TypeAlias = T | Unread | RegionDisabled
 """A value, why it could not be read, or the news that the region is not in use."""
 
+_MOST_THREADS = 1_024
 _log = logging.getLogger(__name__)
 
 
@@ -67,13 +72,28 @@ class Slot(Generic[T]):
         self.answer: Answer[T] = Unread(ErrorCode.TRANSIENT, action)
 
 
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads of all accounts: to start some anew for each costs as much as many calls.
+
+    A read that hangs keeps its thread until its own time is over, so there are many more than
+    all the accounts of a process use at once.
+    """
+    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="aws-read")
+
+
+# Threads don't follow a process into its fork.
+os.register_at_fork(after_in_child=_threads.cache_clear)
+
+
 class Reads:
     """The reads of one account: at most ``max_workers`` at once, none beyond the deadline."""
 
     def __init__(self, *, max_workers: int, deadline_seconds: float) -> None:
-        self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="aws-read")
         self._stop_at = time.monotonic() + deadline_seconds
         self._changed = threading.Condition()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._free_workers = max_workers
         self._open = 0
         self._closed = False
 
@@ -89,9 +109,14 @@ class Reads:
         """
         slot: Slot[T] = Slot(action)
         with self._changed:
-            if not self._closed:
-                self._open += 1
-                self._pool.submit(self._run, action, read, then, slot)
+            if self._closed:
+                return slot
+            self._open += 1
+            self._waiting.append(partial(self._run, action, read, then, slot))
+            if self._free_workers == 0:
+                return slot
+            self._free_workers -= 1
+        _threads().submit(self._work)
         return slot
 
     def finish(self) -> None:
@@ -103,7 +128,17 @@ class Reads:
         finally:
             with self._changed:
                 self._closed = True
-            self._pool.shutdown(wait=False, cancel_futures=True)
+                self._waiting.clear()
+
+    def _work(self) -> None:
+        """Take one read after the other while there are any."""
+        while True:
+            with self._changed:
+                if not self._waiting:
+                    self._free_workers += 1
+                    return
+                read = self._waiting.popleft()
+            read()
 
     def _run(
         self,
@@ -123,7 +158,8 @@ class Reads:
         finally:
             with self._changed:
                 self._open -= 1
-                self._changed.notify_all()
+                if self._open == 0:
+                    self._changed.notify_all()
 
 
 def within_scope(

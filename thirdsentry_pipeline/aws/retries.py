@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from random import getrandbits
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID
 
 from botocore.handlers import add_retry_headers
 from botocore.retries.standard import register_retry_handler
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
 
 Response: TypeAlias = tuple[Any, dict[str, Any]]
 """An answer and what it says."""
+
+
+def new_invocation_id() -> str:
+    """What the attempts of one call have in common, as AWS's logs show it.
+
+    It is a name and no secret: `uuid4` asks the system, which lets another thread take over.
+    """
+    return str(UUID(int=getrandbits(128), version=4))
 
 
 class Retries:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections import deque
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -70,21 +69,11 @@ _CASES_PER_SESSION = 200
 class InTurn(Reads):
     """Reads one after the other in this thread: what is tried here is answers, not threads."""
 
-    def __init__(self, **limits):
-        super().__init__(**limits)
-        self._pool = self
-        self._waiting = deque()
-
-    def submit(self, *task):
-        self._waiting.append(task)
-
-    def shutdown(self, **_):
-        """There is no pool."""
+    def __init__(self, *, max_workers, **limits):
+        super().__init__(max_workers=0, **limits)
 
     def finish(self):
-        while self._waiting:
-            run, *arguments = self._waiting.popleft()
-            run(*arguments)
+        self._work()
 
 
 class Logs(logging.Handler):

@@ -21,6 +21,7 @@ from botocore.exceptions import (
 from botocore.loaders import create_loader
 
 from tests.unit.aws.canned import Line, signed_region
+from thirdsentry_pipeline.aws import account_client
 from thirdsentry_pipeline.aws.account_client import AccountClient
 from thirdsentry_pipeline.aws.dialects import SERVICES, Dialects
 
@@ -113,6 +114,7 @@ def _one_moment(monkeypatch):
     now = datetime(2026, 11, 26, 1, 2, 3, tzinfo=UTC).replace(tzinfo=None)
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: now)
     monkeypatch.setattr("botocore.endpoint.uuid.uuid4", lambda: UUID(int=7))
+    monkeypatch.setattr(account_client, "new_invocation_id", lambda: str(UUID(int=7)))
 
 
 def client_of(dialects, service, home=REGION, name="one"):
