@@ -8,7 +8,7 @@ UNFINISHED := $(VENV)/.installing
 # Not compiled ahead: most modules of the dependencies are never imported.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install --no-compile --no-deps
 # What `make faults` does beyond `make test`; an option in ARGS counts more than the same one here.
-LONG := --long --figures --timeout 3600 --seeds 300 --answers 100000 --days 365 --rounds 200
+LONG := --long --figures --timeout 3600 --seeds 1000 --answers 100000 --days 365 --rounds 200
 ARGS ?=
 # Modules are compiled on first import and kept: without, each of the many processes of a test run
 # or a demo spends seven seconds of CPU on compiling the same ones again.

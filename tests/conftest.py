@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Name the session's server; xdist workers inherit the name through the environment."""
     config.addinivalue_line("markers", "fault(number, …): holds these faults of the matrix")
     config.addinivalue_line("markers", "long: a fault test that runs with --long alone")
+    config.addinivalue_line("markers", "minutes: takes minutes with --long, so it begins first")
     if not hasattr(config, "workerinput"):
         home = tempfile.mkdtemp(prefix="thirdsentry-tests-")
         # As root the server runs as another user, who has to pass through.

@@ -46,7 +46,8 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
     """Keep of the turns without a guard only the parameter that the guard names.
 
-    What is marked ``long`` runs with ``--long`` alone.
+    What is marked ``long`` runs with ``--long`` alone, and then what takes minutes comes first:
+    begun last, it would leave the other processes idle.
     """
     is_long = config.getoption("--long")
     unwanted = {
@@ -55,6 +56,8 @@ def pytest_collection_modifyitems(config, items):
         if is_unwanted(item) or (item.get_closest_marker("long") and not is_long)
     }
     items[:] = [item for item in items if item not in unwanted]
+    if is_long:
+        items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
     for item in items:
         figures.note_fault(item, guard_of(item))
 

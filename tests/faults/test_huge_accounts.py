@@ -8,6 +8,8 @@ import pytest
 
 from tests.faults.figures import REPOSITORY
 
+pytestmark = pytest.mark.minutes
+
 # Megabytes above what an idle worker holds.
 MOST = 400
 COVERAGE = "aws.iam.mfa_coverage"

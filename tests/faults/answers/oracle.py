@@ -34,7 +34,8 @@ from tests.faults.answers.sent import (
 from tests.faults.answers.wire import regions_of_partition
 
 DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-_REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+# Every name that AWS gave a region so far; another word is no region, and its list is in doubt.
+_REGION = re.compile(r"[a-z]{2,8}(-[a-z0-9]{2,12}){1,4}-[0-9]{1,2}")
 _KEYS = ("access_key_1_active", "access_key_2_active")
 _OPERATORS = ("Equals", "NotEquals", "StartsWith", "NotStartsWith", "EndsWith", "NotEndsWith")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
