@@ -10,10 +10,11 @@ import functools
 import re
 import ssl
 import threading
+import time
 import weakref
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import httptools
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 64 * 1024
 _LARGEST_HEAD_BYTES = 256 * 1024
+# An endpoint that closes a connection so soon says so in its answer; asking the system about
+# every one would let other threads take over as often as the calls themselves do.
+_FRESH_SECONDS = 1.0
 _ENDS_A_LINE = re.compile("[\x00\r\n]")
 
 
@@ -72,7 +76,7 @@ class Connections:
         """``ca_bundle`` is a file of certificate authorities; ``True`` stands for botocore's."""
         self._ca_bundle = ca_bundle
         self._lock = threading.Lock()
-        self._idle: dict[_Origin, list[HTTPConnection]] = {}
+        self._idle: _Idle = {}
         self._is_closed = False
         # For who forgets to close: nothing stays open that nobody can use.
         weakref.finalize(self, _close, self._idle)
@@ -114,15 +118,17 @@ class Connections:
         while True:
             with self._lock:
                 idle = self._idle.get(origin)
-                connection = idle.pop() if idle else None
-            if connection is None or connection.is_connected:
+                if not idle:
+                    return None
+                connection, since = idle.pop()
+            if time.monotonic() - since < _FRESH_SECONDS or connection.is_connected:
                 return connection
             connection.close()
 
     def _keep(self, origin: _Origin, connection: HTTPConnection) -> None:
         with self._lock:
             if not self._is_closed:
-                self._idle.setdefault(origin, []).append(connection)
+                self._idle.setdefault(origin, []).append((connection, time.monotonic()))
                 return
         connection.close()
 
@@ -157,9 +163,9 @@ class Connections:
         return connection
 
 
-def _close(idle: dict[_Origin, list[HTTPConnection]]) -> None:
+def _close(idle: _Idle) -> None:
     while idle:
-        for connection in idle.popitem()[1]:
+        for connection, _ in idle.popitem()[1]:
             connection.close()
 
 
@@ -182,6 +188,10 @@ class _Origin(NamedTuple):
     host: str
     port: int
     name: str
+
+
+_Idle: TypeAlias = dict[_Origin, list[tuple[HTTPConnection, float]]]
+"""Connections that wait for a request, and since when."""
 
 
 @functools.lru_cache(maxsize=1024)

@@ -44,16 +44,25 @@ def ok(body=b"well", more=b""):
     return b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (more, len(body), body)
 
 
-def test_a_connection_is_used_again_and_a_dropped_one_is_noticed(connections):
+def test_a_connection_is_used_again_and_a_dropped_one_is_noticed(connections, monkeypatch):
+    monkeypatch.setattr("thirdsentry_pipeline.aws.connections._FRESH_SECONDS", 0)
     with server(answering(ok(b"1"), ok(b"2")), answering(ok(b"3"))) as (url, seen):
         said = []
         for _ in range(3):
             said.append(connections.exchange(Asked(url), LIMITS).content)
             if len(said) == 2:
-                (idle,) = (one for ones in connections._idle.values() for one in ones)
+                ((idle, _),) = (one for ones in connections._idle.values() for one in ones)
                 idle.sock.recv(1)  # the server's end has come
         assert said == [b"1", b"2", b"3"]
         assert len(seen) == 2
+
+
+def test_one_dropped_at_once_is_a_closed_connection_and_a_new_one_is_opened_next(connections):
+    with server(answering(ok(b"1")), answering(ok(b"2"))) as (url, _):
+        assert connections.exchange(Asked(url), LIMITS).content == b"1"
+        with pytest.raises(ConnectionClosedError):
+            connections.exchange(Asked(url), LIMITS)
+        assert connections.exchange(Asked(url), LIMITS).content == b"2"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,7 @@ def test_what_nobody_closed_is_closed_when_nobody_can_use_it():
     forgotten = Connections(ca_bundle=True)
     with server(answering(ok())) as (url, _):
         forgotten.exchange(Asked(url), LIMITS)
-        (idle,) = (one for ones in forgotten._idle.values() for one in ones)
+        ((idle, _),) = (one for ones in forgotten._idle.values() for one in ones)
         assert not idle.is_closed
         del forgotten
         gc.collect()
