@@ -29,7 +29,7 @@ SECTIONS: tuple[Section, ...] = (
     ("prowler", lambda lab, _: prowler.beside_prowler(lab)),
     ("daemon", lambda lab, full: daemon.through_the_daemon(lab, full=full)),
     ("storage", lambda lab, full: storage.dedupe_write(lab, 5 if full else 3)),
-    ("coverage", lambda lab, full: coverage.coverage(lab, 5_000_000 if full else 210_000, 21)),
+    ("coverage", lambda lab, full: coverage.coverage(lab, 5_000_000, 51 if full else 21)),
     ("growth", lambda lab, full: growth.growth(lab, full=full)),
     ("ui", lambda lab, full: ui.ui(lab, 1_000, 90 if full else 3)),
 )

@@ -30,10 +30,8 @@ create table warehouse.evidence_observations (
 alter table warehouse.evidence_observations
   drop constraint before_the_boundary,
   add primary key (organization_id, run_id, connection_id, evidence_type, observed_at),
-  add foreign key (organization_id) references warehouse.organizations,
   add foreign key (organization_id, run_id, connection_id)
     references warehouse.connector_runs (organization_id, run_id, connection_id),
-  add foreign key (organization_id, connection_id) references warehouse.connections,
   add foreign key (organization_id, evidence_id, evidence_type)
     references warehouse.evidence (organization_id, evidence_id, evidence_type),
   enable row level security,

@@ -7,9 +7,13 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import psycopg
 import pytest
+from alembic import command
 from psycopg import sql
 
+from thirdsentry_pipeline.warehouse import migrate
+from thirdsentry_pipeline.warehouse.database import engine_for
 from thirdsentry_pipeline.warehouse.migrate import current_revision, head_revision, upgrade
 
 if TYPE_CHECKING:
@@ -45,3 +49,77 @@ def test_migrating_empty_databases_at_once_makes_the_roles_once(
     finally:
         for name in names:
             server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+FILL = """
+    insert into warehouse.organizations (organization_id, name) values (repeat('a', 24), 'Acme');
+    insert into warehouse.organization_data_keys (organization_id, key_version, kms_key_id,
+      wrapped_key) values (repeat('a', 24), 1, 'k', '');
+    insert into warehouse.connections (organization_id, connection_id, account_id, role_arn,
+      credential_blob, key_version) values (repeat('a', 24), md5('c')::uuid, '111111111111',
+      'arn:aws:iam::111111111111:role/x', '', 1);
+    insert into warehouse.connector_runs (organization_id, run_id, connection_id, partition_day,
+      dagster_run_id) values (repeat('a', 24), md5('r')::uuid, md5('c')::uuid, current_date, 'd');
+    insert into warehouse.evidence (organization_id, connection_id, account_id, evidence_type,
+      subject, verdict, fingerprint, payload, payload_canonical, schema_version, first_run_id)
+    select repeat('a', 24), md5('c')::uuid, '111111111111', 'aws.x', 'account', 'pass',
+      'fp1:' || encode(sha256(convert_to(n::text, 'UTF8')), 'hex'), '{}', n::text, 1,
+      md5('r')::uuid
+    from generate_series(1, 100) as n;
+    insert into warehouse.evidence_observations (organization_id, run_id, connection_id,
+      evidence_type, read_status, error_code)
+    values (repeat('a', 24), md5('r')::uuid, md5('c')::uuid, 'aws.x', 'denied', 'denied');
+    insert into warehouse.evidence_state (organization_id, connection_id, evidence_type,
+      last_attempt_at, last_attempt_status)
+    values (repeat('a', 24), md5('c')::uuid, 'aws.x', now(), 'denied');
+"""
+FACTS = ("evidence", "evidence_observations", "evidence_state")
+
+
+def test_references_that_were_implied_hold_without_being_asked_for(
+    clean_database: WarehouseDatabase,
+) -> None:
+    """From a filled database of the revision before: every row stays, none without its owner."""
+    server, name = clean_database.server, f"older_{uuid4().hex[:8]}"
+    server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    url = server.url("admin", name)
+    try:
+        with engine_for(url, pool=False).connect() as connection:
+            config = migrate._config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0005")
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(FILL)
+            before = [digest(admin, table) for table in FACTS]
+            upgrade(url)
+            assert [digest(admin, table) for table in FACTS] == before
+            for table in FACTS:
+                # Of an organization, and of a connection, that there is not.
+                for column in ("organization_id", "connection_id"):
+                    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                        admin.execute(astray(table, column))
+    finally:
+        server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def digest(admin: psycopg.Connection, table: str) -> object:
+    query = "select md5(string_agg(r::text, '|' order by r::text)), count(*) from warehouse.{} as r"
+    return admin.execute(sql.SQL(query).format(sql.Identifier(table))).fetchone()
+
+
+def astray(table: str, column: str) -> sql.Composed:
+    """One of the rows again, under another key and with an owner that does not exist."""
+    other = {"organization_id": "repeat('b', 24)", "connection_id": "gen_random_uuid()"}[column]
+    fields = {"evidence_type": "'aws.y'", column: other}
+    if table == "evidence":
+        fields |= {"evidence_id": "gen_random_uuid()", "payload_canonical": "'x'"}
+        fields["fingerprint"] = "'fp1:' || encode(sha256('x'), 'hex')"
+    changed = sql.SQL(", ").join(
+        sql.SQL("{} as {}").format(sql.SQL(value), sql.Identifier(key))
+        for key, value in fields.items()
+    )
+    query = """
+        insert into warehouse.{table} select (jsonb_populate_record(r, to_jsonb(c))).*
+        from warehouse.{table} as r, (select {changed}) as c limit 1
+    """
+    return sql.SQL(query).format(table=sql.Identifier(table), changed=changed)
