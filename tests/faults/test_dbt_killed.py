@@ -7,16 +7,16 @@ import pytest
 from psycopg import sql
 
 from tests.faults.dbt_projects import project_over
-from tests.faults.steps import parameters
 from tests.integration.dbt.test_coverage_schema import MARTS
 from tests.integration.dbt.test_live_view import BUILD, polling
 from tests.integration.lifecycle.test_revoking import until
 from tests.integration.operations.lab import ORGANIZATION
 
-pytestmark = pytest.mark.integration
+# dbt starts three times, which on a busy machine takes minutes.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 
 KILLED = -9
-START_SECONDS = 240
+START_SECONDS = 600
 READ = (
     "evidence_freshness",
     "control_coverage",
@@ -32,9 +32,8 @@ HELD_UP = """
     where a.datname = current_database() and l.locktype = 'advisory' and not l.granted
 """
 WRITTEN = ("organizations", "connections", "connector_runs", "evidence", "evidence_observations")
-FIRST = "halfway in a full refresh"
 MOMENTS = {
-    FIRST: ("int_evidence_required", (*BUILD, "--full-refresh")),
+    "halfway in a full refresh": ("int_evidence_required", (*BUILD, "--full-refresh")),
     "at the marts of a full refresh": ("control_coverage", (*BUILD, "--full-refresh")),
     "halfway": ("int_evidence_required", BUILD),
     "at the marts": ("control_coverage", BUILD),
@@ -59,7 +58,8 @@ def kill_at(project, model, arguments):
 
 
 @pytest.mark.fault(16)
-@pytest.mark.parametrize("moment", parameters(MOMENTS, quick={FIRST}))
+@pytest.mark.long
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_dbt_killed_between_models_shows_readers_old_or_new(
     town, coverage_project, tmp_path, moment
 ):

@@ -45,6 +45,8 @@ def polling(url: str, organization_id: str, marts: list[str]):
                         reads[mart] += 1
                         if not found:
                             troubles.append(f"{mart}: empty")
+                # Readers without a pause would take dbt the core that it builds on.
+                ended.wait(0.02)
 
     thread = threading.Thread(target=poll)
     thread.start()
