@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import statistics
 import time
@@ -206,6 +207,9 @@ def _cost(lab: Lab, size: Size, step: Step, repetitions: int) -> Cost:
 
 
 def _once(lab: Lab, size: Size, step: Step) -> Cost:
+    # What the installations before left is not looked through in this one's time.
+    gc.collect()
+    gc.freeze()
     with psycopg.connect(lab.settings.login_url("admin"), autocommit=True) as admin:
         before = _activity(lab, admin)
         cpu = _cpu()
