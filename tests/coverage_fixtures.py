@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from tests.databases import DatabaseServer, WarehouseDatabase
 from tests.integration.dbt.dbt_command import DbtProject
@@ -13,27 +14,37 @@ from tests.integration.dbt.dbt_command import DbtProject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BUILT = "coverage_built"
+
+
+@pytest.fixture(scope="session")
+def coverage_template(
+    postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The name of a database to clone: migrated, with the coverage schema, and empty.
+
+    The whole project is built and tested by dbt, once for all workers.
+    """
+    done = postgres_server.home / f"{BUILT}.done"
+    with FileLock(done.with_suffix(".lock")):
+        if not done.exists():
+            database = WarehouseDatabase(postgres_server, BUILT)
+            database.reset()
+            DbtProject(database, tmp_path_factory.mktemp("dbt")).succeed("build")
+            database.dispose()
+            done.touch()
+    return BUILT
+
 
 @pytest.fixture(scope="session")
 def coverage_project(
-    postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: DatabaseServer,
+    coverage_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[DbtProject]:
-    """The product's dbt project, built once in a database of this worker's own."""
+    """The product's dbt project over a built database of this worker's own."""
     name = f"coverage_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
-    database = WarehouseDatabase(postgres_server, name)
+    database = WarehouseDatabase(postgres_server, name, coverage_template)
     database.reset()
-    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.succeed("build")
-    database.dispose()
-    pristine = WarehouseDatabase(postgres_server, f"{name}_pristine", name)
-    pristine.reset()
-    pristine.dispose()
-    yield project
-    pristine.drop()
+    yield DbtProject(database, tmp_path_factory.mktemp("dbt"))
     database.drop()
-
-
-@pytest.fixture(scope="session")
-def coverage_template(coverage_project: DbtProject) -> str:
-    """The name of a database to clone: migrated, with the coverage schema, and empty."""
-    return f"{coverage_project.database.name}_pristine"

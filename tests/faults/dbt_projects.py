@@ -3,21 +3,14 @@
 import shutil
 
 from tests.integration.dbt.dbt_command import PROJECT, DbtProject
-from thirdsentry_pipeline.assets.dbt_runner import PARTIAL_PARSE
 
 WITHOUT = {}
 """What a removed guard replaces in each macro's file, and by what."""
 
 
-def project_over(database, parsed, directory):
-    """The project itself; a copy in the directory when something is taken out of it.
-
-    ``parsed`` is a project that was built: what it parsed saves most of dbt's start.
-    """
+def project_over(database, directory):
+    """The project itself; a copy in the directory when something is taken out of it."""
     if not WITHOUT:
-        target = directory / "target"
-        target.mkdir()
-        shutil.copy(parsed.artifacts / "target" / PARTIAL_PARSE, target)
         return DbtProject(database, directory)
     copy = directory / "dbt"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target", "logs"))

@@ -1,7 +1,5 @@
 """dbt killed between two models, also in a full refresh; and nobody's organization."""
 
-import subprocess
-
 import psycopg
 import pytest
 from psycopg import sql
@@ -49,7 +47,7 @@ def kill_at(project, model, arguments):
     """Let dbt come as far as the model, whose turn is taken, and kill it there."""
     with psycopg.connect(project.database.admin_url, autocommit=True) as admin:
         admin.execute(HOLD, (model,))
-        with project.start(*arguments, stdout=subprocess.DEVNULL) as dbt:
+        with project.start(*arguments) as dbt:
             try:
                 until(lambda: is_there(admin) or dbt.poll() is not None, START_SECONDS)
             finally:
@@ -60,11 +58,9 @@ def kill_at(project, model, arguments):
 @pytest.mark.fault(16)
 @pytest.mark.long
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_dbt_killed_between_models_shows_readers_old_or_new(
-    town, coverage_project, tmp_path, moment
-):
+def test_dbt_killed_between_models_shows_readers_old_or_new(town, tmp_path, moment):
     model, build = MOMENTS[moment]
-    project = project_over(town.lab.database, coverage_project, tmp_path)
+    project = project_over(town.lab.database, tmp_path)
     before = town.digest()
     with polling(project.database.pipeline_url, ORGANIZATION, READ) as (reads, troubles):
         kill_at(project, model, build)

@@ -11,6 +11,7 @@ import yaml
 
 from thirdsentry_pipeline.assets.evidence import ORGANIZATION_TAG
 from thirdsentry_pipeline.automation.fork_launcher import ForkRunLauncher, can_fork
+from thirdsentry_pipeline.automation.kept_connections import kept_connections
 from thirdsentry_pipeline.settings import Settings
 
 DAGSTER_YAML = "dagster.yaml"
@@ -119,5 +120,5 @@ def instance_environment(settings: Settings) -> Mapping[str, str]:
 def persistent_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The instance whose runs the UI shows."""
     home = write_instance(settings)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with dg.DagsterInstance.from_config(str(home)) as instance, kept_connections(instance):
         yield instance

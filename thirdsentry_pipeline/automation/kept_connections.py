@@ -5,6 +5,8 @@ the server more than the statements. The webserver keeps its own; a run's proces
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -13,7 +15,7 @@ from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from dagster_postgres.utils import create_pg_engine
 from psycopg2 import Error
-from sqlalchemy import QueuePool, event
+from sqlalchemy import Engine, QueuePool, event
 from sqlalchemy.exc import DisconnectionError
 
 POOL_SIZE = 2
@@ -24,12 +26,26 @@ before each statement would be a fifth of them all."""
 POSTGRES_STORAGES = (PostgresRunStorage, PostgresEventLogStorage, PostgresScheduleStorage)
 
 
-def keep_connections(instance: dg.DagsterInstance) -> None:
-    """Let the instance's storages share a pool; a connection that broke is replaced unseen."""
+@contextmanager
+def kept_connections(instance: dg.DagsterInstance) -> Iterator[dg.DagsterInstance]:
+    """The instance with connections that are kept until the end of the block, and closed there."""
+    engine = keep_connections(instance)
+    try:
+        yield instance
+    finally:
+        if engine is not None:
+            engine.dispose()
+
+
+def keep_connections(instance: dg.DagsterInstance) -> Engine | None:
+    """Let the instance's storages share a pool; a connection that broke is replaced unseen.
+
+    Returns the pool's engine, None when the instance keeps nothing in Postgres.
+    """
     storages = [instance.run_storage, instance.event_log_storage, instance.schedule_storage]
     kept = [one for one in storages if isinstance(one, POSTGRES_STORAGES)]
     if not kept:
-        return
+        return None
     first = kept[0]
     engine = create_pg_engine(
         first.postgres_url,
@@ -44,6 +60,7 @@ def keep_connections(instance: dg.DagsterInstance) -> None:
     for storage in kept:
         if storage.postgres_url == first.postgres_url:
             storage._engine = engine  # noqa: SLF001 - what its optimize_for_webserver does
+    return engine
 
 
 def _note_use(_connection: Any, record: Any) -> None:

@@ -10,12 +10,10 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from tests.databases import WarehouseDatabase
 from tests.integration.dbt.coverage_rows import Tenant, hours_ago
-from tests.integration.dbt.dbt_command import DbtProject
 from thirdsentry_pipeline.aws.notify import SnsTopic
 from thirdsentry_pipeline.aws.sessions import PlatformAws
 from thirdsentry_pipeline.operations.alert_sinks import Webhook
@@ -24,47 +22,11 @@ from thirdsentry_pipeline.operations.alerts import evaluate_alerts
 PLATFORM_ACCOUNT = "123456789012"
 
 
-class BuiltDatabase(WarehouseDatabase):
-    """A clone of a database in which dbt has run."""
-
-    template = ""
-
-    def reset(self):
-        self.drop()
-        self.server.execute(
-            sql.SQL("create database {} template {} strategy file_copy").format(
-                sql.Identifier(self.name), sql.Identifier(self.template)
-            )
-        )
-
-
-@pytest.fixture(scope="session")
-def coverage_template(postgres_server, tmp_path_factory):
-    """The name of a database with the views that alerts are found by."""
-    name = f"alerts_template_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
-    database = WarehouseDatabase(postgres_server, name)
-    database.reset()
-    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.succeed(
-        "build",
-        "--select",
-        "+stale_episodes",
-        "+connector_health",
-        "+evidence_freshness",
-        "--exclude-resource-type",
-        "test",
-        "unit_test",
-    )
-    database.dispose()
-    yield name
-    database.drop()
-
-
 @pytest.fixture
 def warehouse(postgres_server, coverage_template):
     """An empty warehouse with the views."""
-    database = BuiltDatabase(postgres_server, f"{coverage_template}_clone")
-    database.template = coverage_template
+    name = f"alerts_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    database = WarehouseDatabase(postgres_server, name, coverage_template)
     database.reset()
     yield database
     database.drop()

@@ -1,21 +1,22 @@
-"""Running dbt as the product does: a child process with the transform login."""
+"""Running dbt as the product does: in a child process, with the transform login."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from tests.warm_dbt import DbtProcess
+
 if TYPE_CHECKING:
+    import subprocess
+
     from tests.databases import WarehouseDatabase
 
 PROJECT = Path(__file__).resolve().parents[3] / "dbt"
-DBT = Path(sys.executable).with_name("dbt")
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,15 @@ class DbtProject:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one command to its end, whatever that is."""
-        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        with process:
-            output, errors = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+        return self.start(*arguments).finish()
 
-    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> DbtProcess:
         """Start one command and don't wait for it."""
         url = urlsplit(self.database.transform_url)
-        return subprocess.Popen(
-            [DBT, "--no-use-colors", "--quiet", *arguments],
-            cwd=self.directory,
-            env={
+        return DbtProcess(
+            ["--no-use-colors", "--quiet", *arguments],
+            self.directory,
+            {
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.artifacts),
                 "DBT_PROFILES_DIR": str(self.directory),
@@ -51,9 +49,7 @@ class DbtProject:
                 "THIRDSENTRY_DBT_PASSWORD": unquote(str(url.password)),
                 "THIRDSENTRY_DBT_DBNAME": url.path.lstrip("/"),
             },
-            stdin=subprocess.DEVNULL,
-            text=True,
-            **options,
+            self.artifacts,
         )
 
     def succeed(self, *arguments: str) -> str:

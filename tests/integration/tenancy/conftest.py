@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def town(
-    postgres_server: DatabaseServer, tmp_path_factory: pytest.TempPathFactory
+    postgres_server: DatabaseServer,
+    coverage_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Town]:
     """Two organizations with rows in every table and the coverage views over them."""
     name = f"tenancy_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
-    database = WarehouseDatabase(postgres_server, name)
+    database = WarehouseDatabase(postgres_server, name, coverage_template)
     database.reset()
-    project = DbtProject(database, tmp_path_factory.mktemp("dbt"))
-    project.succeed("build", "--exclude-resource-type", "test", "unit_test")
-    built = build_town(project)
+    built = build_town(DbtProject(database, tmp_path_factory.mktemp("dbt")))
     yield built
     built.close()
     database.drop()
