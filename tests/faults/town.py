@@ -50,6 +50,7 @@ def settle(lab, role_name):
         lab.organization(organization_id, f"Organization {organization_id[-1]}")
         made = onboard(lab.services, organization_id)
         lab.admin.set_regions(account_id, REGIONS)
+        lab.admin.set_credential_report(account_id, polls=0)
         arn = lab.admin.create_role(
             account_id, role_name, made.trust_policy, made.permission_policy
         )

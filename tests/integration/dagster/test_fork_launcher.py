@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -253,8 +254,8 @@ def test_kept_connections_that_broke_are_replaced_unseen(
     monkeypatch.setattr(kept_connections, "FRESH_SECONDS", 0)
     cut = sql.SQL(
         "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where usename = 'thirdsentry_dagster' and state = 'idle'"
-    )
+        " where datname = {} and state = 'idle'"
+    ).format(sql.Literal(urlsplit(installation.settings.login_url("dagster")).path[1:]))
     with installation.instance() as instance:
         keep_connections(instance)
         engines = {id(one._engine) for one in (instance.run_storage, instance.event_log_storage)}

@@ -65,7 +65,8 @@ def tenant_with_rows_everywhere(coverage_project, admin, tenant):
     )
     account = tenant.connect(connected_at=hours_ago(50))
     tenant.observe_all(account, hours_ago(1))
-    payload = {"users_without_mfa": ["ada"], "findings": [{"finding_id": "x", "severity": 8}]}
+    finding = {"region": "eu-west-1", "finding_id": "x", "severity": 8}
+    payload = {"users_without_mfa": ["ada"], "findings": [finding]}
     for evidence_type in (EvidenceType.MFA_COVERAGE, EvidenceType.GUARDDUTY_FINDINGS):
         tenant.observe(account, evidence_type, hours_ago(0), verdict="fail", payload=payload)
     coverage_project.succeed("run", "--select", "coverage_daily")

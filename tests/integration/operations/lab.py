@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from thirdsentry_pipeline.aws import role_session
 from thirdsentry_pipeline.aws.kms import TenantKeys
 from thirdsentry_pipeline.aws.sessions import PlatformAws
 from thirdsentry_pipeline.domain.time import utc_now
@@ -37,6 +38,8 @@ class Lab:
     def role(self, organization_id=ORGANIZATION, account_id=ACCOUNT, trust=None):
         made = onboard(self.services, organization_id)
         self.admin.set_regions(account_id, REGIONS)
+        # AWS takes a moment to make a report; only tests of that wait for it.
+        self.admin.set_credential_report(account_id, polls=0)
         return self.admin.create_role(
             account_id, "ThirdSentry", trust or made.trust_policy, made.permission_policy
         )
@@ -71,7 +74,10 @@ def lab_on(database, sandbox, environment):
 
 
 @pytest.fixture
-def lab(clean_database, empty_sandbox, sandbox_environment):
+def lab(clean_database, empty_sandbox, sandbox_environment, monkeypatch):
+    # A refused role is tried again, as often as ever, but without nine seconds of pauses.
+    pauses = (0.0,) * len(role_session._RETRY_PAUSES)
+    monkeypatch.setattr(role_session, "_RETRY_PAUSES", pauses)
     return lab_on(clean_database, empty_sandbox, sandbox_environment)
 
 

@@ -48,6 +48,7 @@ def demo_collected(lab: Lab) -> Lab:
             arn = lab.admin.create_role(
                 account.account_id, ROLE_NAME, made.trust_policy, made.permission_policy
             )
+            lab.admin.set_credential_report(account.account_id, polls=0)
             connect(lab.services, organization.organization_id, arn)
     lab.admin.clear_calls()
     for organization in DEMO_ORGANIZATIONS:
