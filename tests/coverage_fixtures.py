@@ -48,3 +48,15 @@ def coverage_project(
     database.reset()
     yield DbtProject(database, tmp_path_factory.mktemp("dbt"))
     database.drop()
+
+
+@pytest.fixture
+def covered_database(
+    postgres_server: DatabaseServer, coverage_template: str
+) -> Iterator[WarehouseDatabase]:
+    """A clean warehouse of this test's own, in which dbt has run."""
+    name = f"covered_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    database = WarehouseDatabase(postgres_server, name, coverage_template)
+    database.reset()
+    yield database
+    database.drop()

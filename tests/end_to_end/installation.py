@@ -41,6 +41,7 @@ class Installation:
             if not name.startswith(("AWS_", "THIRDSENTRY_", "DAGSTER_", "COLUMNS"))
         }
         self.environment = {**mine, "THIRDSENTRY_HOME": str(home)}
+        self._urls = {}
 
     def run(self, *arguments, environment=None, timeout=DEMO_SECONDS) -> Finished:
         finished = subprocess.run(
@@ -88,9 +89,10 @@ class Installation:
         return {name: value.strip("'") for name, value in pairs}
 
     def rows(self, query, role="pipeline", organization_id=None):
-        """What psql would show through `thirdsentry db url`."""
-        url = self.run("db", "url", "--role", role).out.strip()
-        with psycopg.connect(url, row_factory=dict_row) as connection:
+        """What psql would show through `thirdsentry db url`, of one server for all its life."""
+        if role not in self._urls:
+            self._urls[role] = self.run("db", "url", "--role", role).out.strip()
+        with psycopg.connect(self._urls[role], row_factory=dict_row) as connection:
             if organization_id:
                 connection.execute(
                     "select set_config('app.organization_id', %s, true)", (organization_id,)

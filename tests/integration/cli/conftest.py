@@ -32,6 +32,12 @@ class Outcome:
 
 
 @pytest.fixture
+def clean_database(covered_database):
+    """As a warehouse is after its first command that shows coverage."""
+    return covered_database
+
+
+@pytest.fixture
 def installation(lab, postgres_server, tmp_path, monkeypatch):
     """Settings in the environment, as an operator with an external Postgres has them."""
     name = f"dagster_of_cli_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"

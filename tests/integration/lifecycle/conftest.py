@@ -5,13 +5,13 @@ import json
 import pytest
 from sqlalchemy import text
 
-from tests.integration.cli.conftest import thirdsentry
+from tests.integration.cli.conftest import clean_database, thirdsentry
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION, Lab, lab
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.operations.sync import sync_organization
 
-__all__ = ["lab", "thirdsentry"]
+__all__ = ["clean_database", "lab", "thirdsentry"]
 
 SHUT = json.dumps(
     {
