@@ -14,6 +14,8 @@ from tests.faults.figures import Figures
 from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 
 HOME_VARIABLE = "THIRDSENTRY_TESTS_POSTGRES"
+MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made there is this session's own
+ROOM_BYTES = 4 * 1024**3
 
 pytest_plugins = ["tests.sandbox_fixtures", "tests.coverage_fixtures", "tests.dagster_fixtures"]
 
@@ -39,13 +41,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: a fault test that runs with --long alone")
     config.addinivalue_line("markers", "minutes: takes minutes with --long, so it begins first")
     if not hasattr(config, "workerinput"):
-        home = tempfile.mkdtemp(prefix="thirdsentry-tests-")
+        home = tempfile.mkdtemp(prefix="thirdsentry-tests-", dir=place_for_databases())
         # As root the server runs as another user, who has to pass through.
         Path(home).chmod(0o711)
         os.environ[HOME_VARIABLE] = home
         # A part that was picked by name is no full run.
         if config.getoption("--figures") and not config.getoption("keyword"):
             config.pluginmanager.register(Figures())
+
+
+def place_for_databases() -> Path | None:
+    """Memory, where there is room; else the usual directory for temporary files.
+
+    A database is cloned for hundreds of tests, and on a disk that is nearly all making files.
+    """
+    try:
+        has_room = shutil.disk_usage(MEMORY).free >= ROOM_BYTES
+    except OSError:
+        return None
+    return MEMORY if has_room and os.access(MEMORY, os.W_OK) else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
