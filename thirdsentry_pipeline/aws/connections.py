@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 import weakref
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -90,22 +91,19 @@ class Connections:
         """
         origin = _origin_of(*urlsplit(request.url)[:2])
         connection = self._idle_one(origin) or self._open(origin, limits)
+        may_stay = False
         try:
             connection.sock.sendall(_written(request, origin))
             answer, may_stay = read_answer(connection.sock, limits)
         except TimeoutError as error:
-            connection.close()
             raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
         except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            connection.close()
             raise ConnectionClosedError(endpoint_url=request.url, error=error) from error
-        except BaseException:
-            connection.close()
-            raise
-        if may_stay:
-            self._keep(origin, connection)
-        else:
-            connection.close()
+        finally:
+            if may_stay:
+                self._keep(origin, connection)
+            else:
+                connection.close()
         return answer
 
     def close(self) -> None:
@@ -144,21 +142,19 @@ class Connections:
         else:
             connection = HTTPConnection(origin.host, origin.port, timeout=limits.connect_seconds)
         where = f"{'https' if origin.is_secure else 'http'}://{origin.name}/"
-        try:
-            connection.connect()
-        except (ssl.SSLError, urllib3.exceptions.SSLError, CertificateError) as error:
-            connection.close()
-            raise SSLError(endpoint_url=where, error=error) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            connection.close()
-            # A refused connection is a kind of late one to urllib3.
-            late = isinstance(error, (urllib3.exceptions.ConnectTimeoutError, TimeoutError))
-            refused = isinstance(error, urllib3.exceptions.NewConnectionError)
-            kind = ConnectTimeoutError if late and not refused else EndpointConnectionError
-            raise kind(endpoint_url=where, error=error) from error
-        except BaseException:
-            connection.close()
-            raise
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            try:
+                connection.connect()
+            except (ssl.SSLError, urllib3.exceptions.SSLError, CertificateError) as error:
+                raise SSLError(endpoint_url=where, error=error) from error
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                # A refused connection is a kind of late one to urllib3.
+                late = isinstance(error, (urllib3.exceptions.ConnectTimeoutError, TimeoutError))
+                refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+                kind = ConnectTimeoutError if late and not refused else EndpointConnectionError
+                raise kind(endpoint_url=where, error=error) from error
+            undo.pop_all()
         connection.sock.settimeout(limits.read_seconds)
         return connection
 
