@@ -69,6 +69,8 @@ class Zygote:
             said = json.loads(line)
             with self._changed:
                 if "started" in said:
+                    # The system gives the ids of the dead again: an older victim's end is not its.
+                    self._codes.pop(said["started"], None)
                     self._starts.append(said["started"])
                 elif "ended" in said:
                     self._codes[said["ended"]] = said["code"]
