@@ -208,11 +208,8 @@ RACE = {
     # Both have looked whether there is such a run, and neither has made one.
     "before each run is created": Call(f"{SCHEDULER}:_create_scheduler_run", nth=None),
     "before the run's step": Call(f"{SYNC}:open_role_session"),
-    "before the alerts are looked for": Call(
-        "thirdsentry_pipeline.operations.alerts:live_organization_ids"
-    ),
 }
-"""Where two processes meet."""
+"""Where two processes meet, beside the steps where one dies."""
 STEPS = BEFORE_COMMIT | AFTER_COMMIT | OUTBOX | TICK | RACE
 QUICK = {
     "before the run row commits",

@@ -33,7 +33,7 @@ def test_what_a_process_holds_levels_off(town, pytestconfig):
     if rounds >= ENOUGH_FOR_MEMORY:
         for _ in range(REMEMBERED):
             with persistent_instance(town.settings()) as instance:
-                assert instance.get_runs(limit=1)
+                instance.get_runs(limit=1)
     me = psutil.Process()
     held = []
     for _ in range(rounds):

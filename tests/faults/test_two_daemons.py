@@ -88,8 +88,9 @@ def test_two_daemons_at_the_same_instant_add_no_fact_and_no_alert(
     assert [(row["facts"], row["types"]) for row in lab.rows(FACTS)] == [(7, 7)] * 2
     with receiving() as receiver:
         there = {"THIRDSENTRY_ALERT_WEBHOOK_URL": receiver.url}
+        # Both have found the episode unknown, and neither has stored its alert.
         looks = at_once(
-            "before the alerts are looked for", ("alerts", ""), ("alerts", ""), environment=there
+            "before the alert is stored", ("alerts", ""), ("alerts", ""), environment=there
         )
         for code, said in looks:
             assert code == 0, said
