@@ -18,7 +18,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.scheduler.instigation import TickStatus
-from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
+from moto.backends import get_backend
 from moto.server import ThreadedMotoServer
 from psycopg import sql
 
@@ -117,8 +117,7 @@ def ecs(monkeypatch, dagster_url):
     """The daemon as a Fargate task: an ECS that has its task, and the variables Terraform sets."""
     # On Fargate a task's memory is its own; moto asks each container for one, as on EC2.
     monkeypatch.setattr(
-        EC2ContainerServiceBackend,
-        "_calculate_task_resource_requirements",
+        "moto.ecs.models.EC2ContainerServiceBackend._calculate_task_resource_requirements",
         lambda *_: {"CPU": 0, "MEMORY": 0, "PORTS": [], "PORTS_UDP": []},
     )
     moto = ThreadedMotoServer(port=0, verbose=False)
@@ -214,7 +213,7 @@ def test_a_run_becomes_a_registered_fargate_task_that_is_watched(ecs):
         assert health.status is WorkerStatus.RUNNING
         client.stop_task(cluster="thirdsentry", task=arn)
         # Killed, as ECS reports it; moto lets every container end well.
-        backend = ecs_backends[account_of(arn)]["eu-west-1"]
+        backend = get_backend("ecs")[account_of(arn)]["eu-west-1"]
         backend.tasks["thirdsentry"][arn].containers[0].exitCode = 137
         health = instance.run_launcher.check_run_worker_health(run)
         assert health.status is WorkerStatus.FAILED

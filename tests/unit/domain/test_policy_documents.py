@@ -8,7 +8,6 @@ from itertools import chain, combinations
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from cfnlint.api import lint
 from policy_sentry.querying.actions import get_action_data
 
 from thirdsentry_pipeline.domain.errors import ConfigurationError
@@ -111,6 +110,8 @@ def test_the_choices_and_the_warning_about_customer_data():
 @pytest.mark.parametrize("choice", PolicyChoice)
 @pytest.mark.parametrize("external_id", [EXTERNAL_ID, None])
 def test_the_cloudformation_template_is_valid_and_makes_the_role(choice, external_id):
+    from cfnlint.api import lint  # noqa: PLC0415 - seconds, for these tests alone
+
     text = cloudformation_template(PRINCIPAL, external_id, choice)
     assert lint(text, regions=["us-east-1"]) == []
     template = json.loads(text)
