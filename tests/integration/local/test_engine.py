@@ -1,5 +1,8 @@
 """Engines of the warehouse, and the databases that the tests themselves stand on."""
 
+from pathlib import Path
+
+import psycopg
 import pytest
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -10,6 +13,13 @@ from thirdsentry_pipeline.warehouse.database import engine_for
 from thirdsentry_pipeline.warehouse.readiness import require_safe_login
 
 pytestmark = pytest.mark.integration
+
+# Planning it takes about as much memory as planning a mart.
+WIDE = "select " + ", ".join(
+    f"(select count(*) from pg_class as c{n} join pg_attribute as a{n} on a{n}.attrelid = c{n}.oid"
+    f" join pg_type as t{n} on t{n}.oid = a{n}.atttypid where c{n}.oid = 1)"
+    for n in range(12)
+)
 
 
 def test_sessions_are_utc_named_and_bounded(clean_database: WarehouseDatabase) -> None:
@@ -43,6 +53,22 @@ def test_bound_values_stay_out_of_errors(clean_database: WarehouseDatabase) -> N
         connection.execute(query, {"value": "canary"})
     assert "division by zero" in str(failure.value)
     assert "canary" not in str(failure.value)
+
+
+def pages_touched_first(process: int) -> int:
+    """Minor page faults of a process since it began."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[7])
+
+
+def test_session_keeps_the_memory_it_plans_with(database: WarehouseDatabase) -> None:
+    with psycopg.connect(database.pipeline_url, prepare_threshold=None) as connection:
+        server = connection.info.backend_pid
+        for _ in range(3):
+            connection.execute(WIDE)
+        before = pages_touched_first(server)
+        for _ in range(10):
+            connection.execute(WIDE)
+        assert pages_touched_first(server) - before < 100
 
 
 @pytest.mark.parametrize("url", ["", "canary", "postgresql://a:canary@host:port/db"])
