@@ -41,25 +41,37 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: a fault test that runs with --long alone")
     config.addinivalue_line("markers", "minutes: takes minutes with --long, so it begins first")
     if not hasattr(config, "workerinput"):
-        home = tempfile.mkdtemp(prefix="thirdsentry-tests-", dir=place_for_databases())
+        memory = place_in_memory()
+        home = tempfile.mkdtemp(prefix="thirdsentry-tests-", dir=memory)
         # As root the server runs as another user, who has to pass through.
         Path(home).chmod(0o711)
         os.environ[HOME_VARIABLE] = home
+        if memory is not None:
+            keep_temporary_files_in(Path(home, "tmp"))
         # A part that was picked by name is no full run.
         if config.getoption("--figures") and not config.getoption("keyword"):
             config.pluginmanager.register(Figures())
 
 
-def place_for_databases() -> Path | None:
-    """Memory, where there is room; else the usual directory for temporary files.
+def place_in_memory() -> Path | None:
+    """Memory, where there is room for the session's databases and temporary files.
 
-    A database is cloned for hundreds of tests, and on a disk that is nearly all making files.
+    Hundreds of databases and dozens of servers are made, and on a disk that is nearly all
+    waiting for files.
     """
     try:
         has_room = shutil.disk_usage(MEMORY).free >= ROOM_BYTES
     except OSError:
         return None
     return MEMORY if has_room and os.access(MEMORY, os.W_OK) else None
+
+
+def keep_temporary_files_in(directory: Path) -> None:
+    """For this process and all it starts; ``--basetemp`` keeps pytest's own longer."""
+    directory.mkdir()
+    directory.chmod(0o1777)
+    os.environ["TMPDIR"] = str(directory)
+    tempfile.tempdir = None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
