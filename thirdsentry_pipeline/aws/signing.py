@@ -69,12 +69,14 @@ class Composed:
         signer = version(SimpleNamespace(token=token), self.signing_name, self.signing_region)
         request = Request(self, {**self.context, "timestamp": _TIME})
         signer._modify_request_before_signing(request)  # noqa: SLF001 - it has no other name
-        before, time, rest = signer.canonical_request(request).partition(_TIME)
+        canonical = signer.canonical_request(request)
+        before, time, rest = canonical.partition(_TIME)
         between, _, after = rest.partition(_TOKEN)
         if not time or _TIME in rest:
             message = f"{self.action} can't be signed: where its time goes is not clear"
             raise ValueError(message)
-        names = signer.signed_headers(signer.headers_to_sign(request))
+        # Its last two lines are the names of the signed headers and the hash of the body.
+        names = canonical.rsplit("\n", 2)[1]
         return _Draft((before, between, after), names, request.headers)
 
 
