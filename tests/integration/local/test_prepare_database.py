@@ -1,5 +1,6 @@
 """Databases, schema and logins: made once, by anybody, in any order, without leaking passwords."""
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,12 +27,39 @@ pytestmark = pytest.mark.integration
 ROLES: tuple[Role, ...] = ("pipeline", "scheduler", "transform", "dagster")
 
 
+@pytest.fixture(scope="module")
+def server_home() -> Iterator[Path]:
+    """The home of a server for the tests here."""
+    with tempfile.TemporaryDirectory(prefix="thirdsentry-bare-") as directory:
+        outer = Path(directory)
+        # As root the server runs as another user, who has to pass through.
+        outer.chmod(0o711)
+        with EmbeddedPostgres(outer / "server", durable=False):
+            yield outer / "server"
+
+
 @pytest.fixture
-def server(home: Path) -> Iterator[str]:
+def server(server_home: Path) -> Iterator[str]:
     """A bare Postgres: the URL of its superuser and of a database that does not exist yet."""
-    with EmbeddedPostgres(home / "server", durable=False):
-        url = Settings(home=home / "server").login_url("admin")
-        yield with_database(url, "acme")
+    url = Settings(home=server_home).login_url("admin")
+    yield with_database(url, "acme")
+    make_bare(with_database(url, "postgres"))
+
+
+def make_bare(url: str) -> None:
+    """Take away every database, login and setting that a test has made."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        roles = "rolname from pg_roles where oid >= 16384"
+        for names, remove in (
+            ("datname from pg_database where not datistemplate", "drop database {} with (force)"),
+            (roles, "drop owned by {}"),
+            (roles, "drop role {}"),
+        ):
+            found = connection.execute(f"select {names}").fetchall()  # type: ignore[arg-type]  # a constant
+            for (name,) in found:
+                if name != "postgres":
+                    connection.execute(sql.SQL(remove).format(sql.Identifier(name)))
+        connection.execute("alter role current_user reset all")
 
 
 @pytest.fixture
@@ -166,7 +194,7 @@ def test_start_is_for_the_embedded_server(external: Settings) -> None:
         start_database(external)
 
 
-def test_passwords_reach_the_server_as_verifiers(home: Path, server: str) -> None:
+def test_passwords_reach_the_server_as_verifiers(server_home: Path, server: str) -> None:
     admin = with_database(server, "postgres")
     with psycopg.connect(admin) as connection:
         connection.execute("alter role current_user set log_statement = 'all'")
@@ -174,7 +202,7 @@ def test_passwords_reach_the_server_as_verifiers(home: Path, server: str) -> Non
     # The control: with the statement log on, a password sent as such would be there.
     with psycopg.connect(admin) as connection:
         connection.execute("alter role marked_login password 'control-password'")
-    log = (home / "server" / "postgres" / "server.log").read_text()
+    log = (server_home / "postgres" / "server.log").read_text()
     assert "control-password" in log
     assert "canary-password" not in log
     assert "SCRAM-SHA-256$1:" in log
