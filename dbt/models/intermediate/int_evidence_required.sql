@@ -5,6 +5,7 @@ select
   organizations.organization_name,
   connections.connection_id,
   types.is_first_of_connector,
+  types.place,
   types.needed_by,
   state.verdict,
   state.last_ok_at,
