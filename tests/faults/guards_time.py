@@ -2,10 +2,12 @@
 
 from uuid import uuid4
 
+from sqlalchemy import true
+
 from tests.faults.guards import Guard
 from thirdsentry_pipeline.operations import sync_connection, watching
 from thirdsentry_pipeline.resources import warehouse
-from thirdsentry_pipeline.warehouse import alerts, episodes
+from thirdsentry_pipeline.warehouse import alerts, connections, episodes
 
 TWO_DAEMONS = "test_two_daemons_at_the_same_instant_add_no_fact_and_no_alert"
 DAYS_OF_THE_SESSION = """
@@ -34,6 +36,10 @@ def every_look_finds_anew(monkeypatch):
     monkeypatch.setattr(
         alerts, "open_alert", lambda c, kind, key, **more: real(c, kind, f"{key}{uuid4()}", **more)
     )
+
+
+def every_refusal_counts(monkeypatch):
+    monkeypatch.setattr(connections, "_is_no_refusal_of_the_same_time", lambda *_: true())
 
 
 def any_clock_will_do(monkeypatch):
@@ -78,6 +84,13 @@ GUARDS = (
         removes="an episode is known by its key, whoever found it",
         tests=(TWO_DAEMONS,),
         patch=every_look_finds_anew,
+    ),
+    Guard(
+        name="one attempt of runs at once",
+        fault=11,
+        removes="a role that refused two runs at once was tried once, and is waited for once",
+        tests=(TWO_DAEMONS,),
+        patch=every_refusal_counts,
     ),
     Guard(
         name="days in UTC",

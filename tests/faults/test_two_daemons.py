@@ -25,6 +25,7 @@ FACTS = """
     select organization_id, count(*) as facts, count(distinct evidence_type) as types
     from warehouse.evidence group by 1
 """
+TRIED = "select organization_id, status, failed_attempts from warehouse.connections"
 TOLD = "select kind, count(*) as alerts from warehouse.alerts group by 1"
 
 
@@ -85,6 +86,11 @@ def test_two_daemons_at_the_same_instant_add_no_fact_and_no_alert(
 
     statuses = Counter((row["organization_id"], row["status"]) for row in lab.rows(RUNS))
     assert statuses == {(CLOSED, "failed"): 2, (IDS[1], "succeeded"): 2, (IDS[2], "succeeded"): 2}
+    assert {tuple(row.values()) for row in lab.rows(TRIED)} == {
+        (CLOSED, "needs_reauth", 1),
+        (IDS[1], "active", 0),
+        (IDS[2], "active", 0),
+    }
     assert [(row["facts"], row["types"]) for row in lab.rows(FACTS)] == [(7, 7)] * 2
     with receiving() as receiver:
         there = {"THIRDSENTRY_ALERT_WEBHOOK_URL": receiver.url}

@@ -242,7 +242,7 @@ class ConnectionReader:
                 runs.fail_run(database, run_id, code, api_calls)
                 if code is ErrorCode.ASSUME_ROLE_DENIED:
                     connections.mark_needs_reauth(
-                        database, connection.connection_id, tried_blob=tried.blob
+                        database, connection.connection_id, tried_blob=tried.blob, run_id=run_id
                     )
         except SQLAlchemyError as failure:
             # The run row stays `running`; the connection's next run marks it abandoned.

@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import func, insert, select, text, true, update
+from sqlalchemy import exists, func, insert, or_, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from thirdsentry_pipeline.domain.errors import InputError, RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
-from thirdsentry_pipeline.warehouse.tables import connections, pending_external_ids
+from thirdsentry_pipeline.warehouse.tables import (
+    connections,
+    connector_runs,
+    pending_external_ids,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy import Connection as DatabaseConnection
-    from sqlalchemy import Row
 
 _LONGEST_WAIT_DAYS = 8
 
@@ -161,12 +165,17 @@ def _change_live(c: DatabaseConnection, connection_id: UUID, **values: object) -
 
 
 def mark_needs_reauth(
-    c: DatabaseConnection, connection_id: UUID, *, tried_blob: bytes | None = None
+    c: DatabaseConnection,
+    connection_id: UUID,
+    *,
+    tried_blob: bytes | None = None,
+    run_id: UUID | None = None,
 ) -> None:
     """Note that the role did not open, and wait twice as long before each next attempt.
 
     A connection that was revoked meanwhile stays as it is, and so does one whose credential is
-    no longer ``tried_blob``: its new one was not tried.
+    no longer ``tried_blob``: its new one was not tried. What several runs at once were refused is
+    one attempt: that of the run ``run_id`` counts unless another was noted since it began.
     """
     days = func.least(func.power(2, connections.c.failed_attempts), _LONGEST_WAIT_DAYS)
     # An hour less, so that the jitter of a daily schedule does not cost another day.
@@ -177,6 +186,7 @@ def mark_needs_reauth(
             connections.c.connection_id == connection_id,
             connections.c.deleted_at.is_(None),
             true() if tried_blob is None else connections.c.credential_blob == tried_blob,
+            true() if run_id is None else _is_no_refusal_of_the_same_time(connection_id, run_id),
         )
         .values(
             status="needs_reauth",
@@ -184,6 +194,17 @@ def mark_needs_reauth(
             next_attempt_at=func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds),
         )
     )
+
+
+def _is_no_refusal_of_the_same_time(connection_id: UUID, run_id: UUID) -> ColumnElement[bool]:
+    began = select(connector_runs.c.started_at).where(connector_runs.c.run_id == run_id)
+    noted = exists().where(
+        connector_runs.c.connection_id == connection_id,
+        connector_runs.c.run_id != run_id,
+        connector_runs.c.error_code == ErrorCode.ASSUME_ROLE_DENIED,
+        connector_runs.c.finished_at >= began.scalar_subquery(),
+    )
+    return or_(connections.c.status != "needs_reauth", ~noted)
 
 
 def reactivate(
