@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         home = Path(os.environ.pop(HOME_VARIABLE))
         EmbeddedPostgres(home).stop()
-        shutil.rmtree(home, ignore_errors=True)
+        # After multiprocessing has removed its own directory, which is in there.
+        Finalize(None, shutil.rmtree, (home,), {"ignore_errors": True}, exitpriority=-1_000)
 
 
 @pytest.fixture(scope="session")
