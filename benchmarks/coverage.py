@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -15,7 +17,6 @@ from thirdsentry_pipeline.warehouse.bi_logins import grant_login
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import LiteralString
 
     from benchmarks.lab import Lab
@@ -42,26 +43,26 @@ def coverage(lab: Lab, observations: int, repetitions: int) -> list[Row]:
         connect(transform) as everything,
         connect(f"postgresql://bi_benchmark:{granted.password}@{server}") as bi,
     ):
-        whole = _median(lambda: _rows(everything, _ALL, organizations), repetitions)
-        single = _median(lambda: _rows(bi, _ALL, 1), repetitions)
-        frameworks = _median(lambda: _rows(everything, _FRAMEWORKS, organizations), repetitions)
+        whole = _asked(everything, _ALL, organizations, repetitions)
+        single = _asked(bi, _ALL, 1, repetitions)
+        frameworks = _asked(everything, _FRAMEWORKS, organizations, repetitions)
     size = f"{organizations * _TYPES * days:,} observations of {organizations:,} organizations"
     return [
         Row(
             f"coverage of all organizations, planned anew and fetched; {size}",
-            f"{whole * 1000:.1f} ms",
+            str(whole),
             f"≤ {_ALL_SECONDS * 1000:.0f} ms",
-            whole <= _ALL_SECONDS,
+            whole.seconds <= _ALL_SECONDS,
         ),
         Row(
             f"coverage of one organization through its BI login; {size}",
-            f"{single * 1000:.1f} ms",
+            str(single),
             f"≤ {_ONE_SECONDS * 1000:.0f} ms",
-            single <= _ONE_SECONDS,
+            single.seconds <= _ONE_SECONDS,
         ),
         Row(
             "coverage of every framework of all organizations, planned anew and fetched",
-            f"{frameworks * 1000:.1f} ms",
+            str(frameworks),
         ),
     ]
 
@@ -71,13 +72,37 @@ def connect(url: str) -> psycopg.Connection:
     return psycopg.connect(url, autocommit=True, prepare_threshold=None)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """Medians of one question: until its rows were fetched, and the server's CPU in it."""
+
+    seconds: float
+    server_cpu_seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds * 1000:.1f} ms ({self.server_cpu_seconds * 1000:.1f} of CPU)"
+
+
+def _asked(
+    connection: psycopg.Connection, question: LiteralString, least: int, repetitions: int
+) -> _Asked:
+    seconds, server = [], []
+    for _ in range(repetitions + 1):
+        before = _cpu_seconds(connection)
+        seconds.append(seconds_of(lambda: _rows(connection, question, least)))
+        server.append(_cpu_seconds(connection) - before)
+    # The first asks the catalogue too.
+    return _Asked(statistics.median(seconds[1:]), statistics.median(server[1:]))
+
+
+def _cpu_seconds(connection: psycopg.Connection) -> float:
+    """CPU of the session's server process, which has just answered and is idle."""
+    statistics_of = Path(f"/proc/{connection.info.backend_pid}/schedstat")
+    return int(statistics_of.read_text().split()[0]) / 1e9
+
+
 def _rows(connection: psycopg.Connection, question: LiteralString, least: int) -> None:
     found = connection.execute(question).fetchall()
     if len(found) < least:
         message = f"{question} shows {len(found)} rows, not {least}"
         raise RuntimeError(message)
-
-
-def _median(read: Callable[[], None], repetitions: int) -> float:
-    read()
-    return statistics.median(seconds_of(read) for _ in range(repetitions))

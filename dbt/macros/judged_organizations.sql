@@ -14,6 +14,8 @@ evidence as (
     verdict is not null and {{ instant }} <= stale_at as is_fresh,
     {{ instant }} > stale_at as is_past
   from {{ ref('int_evidence_required') }}
+  -- A step of its own, or planning repeats both in each of the sums.
+  offset 0
 ),
 
 -- A control's bit is set where any evidence that it needs is so.
