@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 from benchmarks.rows import Row, seconds_of
 from benchmarks.run_history import fill_runs
 from thirdsentry_pipeline.automation.instance import instance_environment, write_instance
-from thirdsentry_pipeline.local.dagster_server import wait_until_ready, write_workspace
+from thirdsentry_pipeline.local.dagster_server import PATIENT, wait_until_ready, write_workspace
 from thirdsentry_pipeline.local.postgres import free_port
 from thirdsentry_pipeline.local.processes import HOST, ChildProcesses
 
@@ -132,7 +132,7 @@ def ui(lab: Lab, organizations: int, days: int) -> list[Row]:
     port = free_port()
     write_instance(lab.settings)
     command = [sys.executable, "-m", "dagster_webserver"]
-    command += ["-w", str(write_workspace(lab.settings)), "-h", HOST, "-p", str(port)]
+    command += ["-w", str(write_workspace(lab.settings)), "-h", HOST, "-p", str(port), *PATIENT]
     environment = {**os.environ, **instance_environment(lab.settings)}
     with ChildProcesses(lab.settings.home / "logs") as children:
         children.start("dagster-webserver", command, environment)

@@ -36,7 +36,7 @@ locals {
       kind    = "dagster", role = aws_iam_role.dagster.arn, cpu = 1024, memory = 2048
     }
     webserver = {
-      command = ["dagster-webserver", "--workspace=/opt/thirdsentry/deploy/ecs/workspace.yaml", "--host=127.0.0.1", "--port=3000"]
+      command = ["dagster-webserver", "--workspace=/opt/thirdsentry/deploy/ecs/workspace.yaml", "--host=127.0.0.1", "--port=3000", "--db-statement-timeout=60000"]
       kind    = "dagster", role = aws_iam_role.dagster.arn, cpu = 1024, memory = 2048
     }
     # No service: started by hand before each new version (docs/deployment.md).

@@ -22,6 +22,10 @@ from thirdsentry_pipeline.settings import Settings
 
 READY_SECONDS = 180.0
 POLL_SECONDS = 0.5
+# The first status of an asset counts all its partitions, which takes longer than the 15 seconds of
+# Dagster's own after a quarter of 1,000 organizations; cut off, the page never gets to be shown.
+PATIENT = ("--db-statement-timeout", "60000")
+"""Options of a webserver that lets a question of the UI take a minute."""
 
 
 @contextmanager
@@ -43,7 +47,7 @@ def dagster_server(settings: Settings, port: int) -> Iterator[ChildProcesses]:
     }
     daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", workspace]
     webserver = [sys.executable, "-m", "dagster_webserver", "-w", workspace]
-    webserver += ["-h", HOST, "-p", str(port)]
+    webserver += ["-h", HOST, "-p", str(port), *PATIENT]
     with ChildProcesses(settings.home / "logs") as children:
         children.start("dagster-webserver", webserver, environment)
         children.start("dagster-daemon", daemon, environment)
