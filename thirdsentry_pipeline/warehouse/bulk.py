@@ -1,8 +1,10 @@
 """Loading many facts of one organization at once: imports, backfills, restored archives.
 
-COPY into a table under row security is refused, so the rows are staged in a temporary table of
-the transaction and pass every policy, check and key from there. A fact that is known already
-stays as it is.
+The facts go some thousands at a time, as one array for each column, in statements that pass every
+policy, check and key: COPY into a table under row security is refused, and a temporary table
+between would have each row written twice. While the server stores some, the client makes the
+arrays of the next; few are held at once, however long the archive is. A fact that is known
+already stays as it is.
 
 No command calls it: a run brings seven facts of one account, which `evidence.record_readings`
 stores in one statement, and runs of several organizations share no transaction. This is the door
@@ -12,14 +14,19 @@ for whoever moves an archive in.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from thirdsentry_pipeline.warehouse.connections import lock_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from uuid import UUID
 
     from sqlalchemy import Connection as DatabaseConnection
@@ -43,17 +50,22 @@ class Fact:
     first_run_id: UUID
 
 
-_STAGE = text("""
-    create temporary table staged_evidence (
-        connection_id uuid, account_id text, evidence_type text, subject text, verdict text,
-        fingerprint text, payload jsonb, payload_canonical text, schema_version integer,
-        first_run_id uuid
-    ) on commit drop
-""")
-_COLUMNS = (
-    "connection_id, account_id, evidence_type, subject, verdict, fingerprint, payload,"
-    " payload_canonical, schema_version, first_run_id"
-)
+_FACTS_AT_A_TIME = 5_000
+_ASKED_FIRST = 50
+FED = {
+    "connection_id": "uuid",
+    "account_id": "text",
+    "evidence_type": "text",
+    "subject": "text",
+    "verdict": "text",
+    "fingerprint": "text",
+    "payload": "jsonb",
+    "payload_canonical": "text",
+    "schema_version": "integer",
+    "first_run_id": "uuid",
+}
+"""The columns that ``feed`` gives, and their types."""
+
 # "offset 0" keeps it one look into the unique index per fingerprint: without statistics on the
 # organization the planner takes reading all of its evidence, for every question, to be cheaper.
 _KNOWN = text("""
@@ -66,59 +78,63 @@ _KNOWN = text("""
         offset 0
     ) as found
 """)
-# The id comes from the fingerprint (a UUID of version 8): random ones cost more than the rest of
-# the row and scatter over two indexes. The organization is asked for once and not per row.
-# Sorted, so that two loads of the same facts wait for each other in one order.
-_STORE = text(f"""
-    insert into warehouse.evidence (organization_id, evidence_id, {_COLUMNS})
+# A plan for these very arrays would hold them as constants, and copy megabytes of them.
+_PLAN_FOR_ANY = text("""
+    select
+        current_setting('plan_cache_mode'),
+        set_config('plan_cache_mode', 'force_generic_plan', true)
+""")
+_PLAN_AS_BEFORE = text("select set_config('plan_cache_mode', :planning, true)")
+# Beside each other in the select list, the arrays are read in step and never copied into rows of
+# their own. In the driver's own words, for "b": as text, arrays cost more than all else together.
+_ARRAYS = ", ".join(
+    f"cast(unnest(cast(%({name})b as text[])) as jsonb)"
+    if kind == "jsonb"
+    else f"unnest(cast(%({name})b as {kind}[]))"
+    for name, kind in FED.items()
+)
+# The organization is asked for once and not per row.
+_STORE_NEW = f"""
+    insert into warehouse.evidence (organization_id, evidence_id, {", ".join(FED)})
     select
         (select warehouse.require_organization()),
-        cast(overlay(overlay(
-            substr(split_part(staged.fingerprint, ':', 2), 1, 32) placing '8' from 13
-        ) placing '8' from 17) as uuid),
-        {_COLUMNS}
-    from pg_temp.staged_evidence as staged
-    order by staged.fingerprint
-    on conflict (organization_id, fingerprint) do nothing
-""")
-_FACTS_AT_A_TIME = 5_000
+        cast(unnest(cast(%(evidence_id)b as text[])) as uuid),
+        {_ARRAYS}
+"""
+_STORE_UNKNOWN = f"{_STORE_NEW} on conflict (organization_id, fingerprint) do nothing"
 
 
 def load_evidence(c: DatabaseConnection, facts: Iterable[Fact]) -> int:
     """Store the facts nobody saw before, in the caller's transaction; how many those were.
 
-    The caller has entered an organization's scope, and its runs and connections exist. A fact
-    that is known is asked for by its fingerprint alone and travels no further.
+    The caller has entered an organization's scope, and its runs and connections exist. All of
+    its connections are locked until the transaction ends: its runs, and other loads, wait.
+    Whatever is raised, by ``facts`` too, leaves none of them behind.
     """
     remaining = iter(facts)
-    is_staging = False
-    while some := list(islice(remaining, _FACTS_AT_A_TIME)):
-        fingerprints = [fact.fingerprint.value for fact in some]
-        known = set(c.scalars(_KNOWN, {"fingerprints": fingerprints}))
-        new = [fact for fact in some if fact.fingerprint.value not in known]
-        if not new:
-            continue
-        if not is_staging:
-            c.execute(_STAGE)
-            is_staging = True
-        driver: Any = c.connection.driver_connection
-        with driver.cursor() as cursor:
-            copy_facts(cursor, "pg_temp.staged_evidence", new)
-    if not is_staging:
-        return 0
-    stored = c.execute(_STORE).rowcount
-    c.execute(text("drop table pg_temp.staged_evidence"))
+    stored = 0
+    with c.begin_nested(), ThreadPoolExecutor(max_workers=1) as server:
+        # Whoever writes evidence holds its connection: so no two wait for each other's facts,
+        # in whatever order those come.
+        lock_connections(c)
+        planning: str = c.execute(_PLAN_FOR_ANY).scalar_one()
+        some, later = _take(remaining), _take(remaining)
+        known = _known(c, some)
+        # Until there is a result, the connection is the other thread's.
+        begun = server.submit(_store_and_ask, c, {}, later)
+        while some:
+            arrays = _arrays(some, known)
+            some, later = later, _take(remaining)
+            count, known = begun.result()
+            stored += count
+            begun = server.submit(_store_and_ask, c, arrays, later)
+        stored += begun.result()[0]
+        c.execute(_PLAN_AS_BEFORE, {"planning": planning})
     return stored
 
 
-def copy_facts(cursor: Any, table: str, facts: Iterable[Fact]) -> None:
-    """COPY the facts into a table that has their columns, in psycopg's open transaction."""
-    with cursor.copy(f"copy {table} ({_COLUMNS}) from stdin") as copy:
-        for fact in facts:
-            copy.write_row(_row(fact))
-
-
-def _row(fact: Fact) -> tuple[object, ...]:
+def feed(fact: Fact) -> tuple[object, ...]:
+    """The fact's values of the columns ``FED``."""
     return (
         fact.connection_id,
         fact.account_id,
@@ -131,3 +147,60 @@ def _row(fact: Fact) -> tuple[object, ...]:
         fact.schema_version,
         fact.first_run_id,
     )
+
+
+def _take(remaining: Iterator[Fact]) -> list[Fact]:
+    return list(islice(remaining, _FACTS_AT_A_TIME))
+
+
+def _arrays(some: list[Fact], known: set[str]) -> dict[str, list[object]]:
+    """The columns of those that are not known, each once; sorted, to walk the indexes in step."""
+    new: dict[str, Fact] = {}
+    for fact in some:
+        if fact.fingerprint.value not in known:
+            new.setdefault(fact.fingerprint.value, fact)
+    if not new:
+        return {}
+    values = sorted(new)
+    columns = zip(*(feed(new[value]) for value in values), strict=True)
+    arrays = dict(zip(FED, map(list, columns), strict=True))
+    return {**arrays, "evidence_id": [_evidence_id(value) for value in values]}
+
+
+def _evidence_id(fingerprint: str) -> str:
+    """A UUID of version 8: random ones cost more and scatter over two indexes."""
+    digest = fingerprint.partition(":")[2]
+    return f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}"
+
+
+def _store_and_ask(
+    c: DatabaseConnection, arrays: dict[str, list[object]], later: list[Fact]
+) -> tuple[int, set[str]]:
+    """How many of these were stored, and which of the later ones are known."""
+    return _store(c, arrays), _known(c, later)
+
+
+def _store(c: DatabaseConnection, arrays: dict[str, list[object]]) -> int:
+    """Store them in one statement, which is dearer when it has to look for each."""
+    if not arrays:
+        return 0
+    try:
+        with c.begin_nested():
+            return c.exec_driver_sql(_STORE_NEW, arrays).rowcount
+    except IntegrityError as error:
+        if not isinstance(error.orig, UniqueViolation):
+            raise
+    return c.exec_driver_sql(_STORE_UNKNOWN, arrays).rowcount
+
+
+def _known(c: DatabaseConnection, facts: list[Fact]) -> set[str]:
+    """The fingerprints that are known; none when none of a few is, which is no promise."""
+    fingerprints = [fact.fingerprint.value for fact in facts]
+    few = fingerprints[:: len(fingerprints) // _ASKED_FIRST + 1]
+    if not _asked(c, few):
+        return set()
+    return _asked(c, fingerprints)
+
+
+def _asked(c: DatabaseConnection, fingerprints: list[str]) -> set[str]:
+    return set(c.scalars(_KNOWN, {"fingerprints": fingerprints})) if fingerprints else set()

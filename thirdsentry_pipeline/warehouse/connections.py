@@ -135,6 +135,15 @@ def lock_connection(c: DatabaseConnection, connection_id: UUID) -> Connection:
     return _connection(row)
 
 
+def lock_connections(c: DatabaseConnection) -> None:
+    """Lock all of the organization's connections, in the order everybody keeps."""
+    c.execute(
+        select(connections.c.connection_id)
+        .order_by(connections.c.connection_id)
+        .with_for_update(key_share=True)
+    )
+
+
 def credential_blob(c: DatabaseConnection, connection_id: UUID) -> tuple[bytes, int]:
     """The sealed external id and the version of the data key that sealed it.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import RFC_4122
@@ -11,14 +12,19 @@ from uuid import RFC_4122
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from tests.integration.audit.waiting import until_waiting
 from tests.integration.warehouse.conftest import ACCOUNT, Tenant, ok
-from thirdsentry_pipeline.domain.evidence import EvidenceType, Verdict
+from thirdsentry_pipeline.domain.evidence import EvidenceType, Reading, ReadStatus, Verdict
 from thirdsentry_pipeline.domain.fingerprint import Fingerprint
 from thirdsentry_pipeline.warehouse import bulk
 from thirdsentry_pipeline.warehouse.bulk import Fact, load_evidence
+from thirdsentry_pipeline.warehouse.evidence import FingerprintedReading
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from uuid import UUID
+
+    from sqlalchemy import Engine
 
 pytestmark = pytest.mark.integration
 COUNT = "select count(*) from warehouse.evidence"
@@ -94,7 +100,70 @@ def test_two_loads_fit_into_one_transaction(tenant: Tenant) -> None:
         assert load_evidence(c, [fact(tenant, run_id, 1), fact(tenant, run_id, 2)]) == 1
 
 
-def test_one_bad_row_leaves_nothing(tenant: Tenant) -> None:
+def test_what_a_few_questions_missed_is_stored_once_all_the_same(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_ASKED_FIRST", 1)
+    run_id = tenant.start()
+    facts = [fact(tenant, run_id, number) for number in range(10)]
+    assert load(tenant, facts[9:]) == 1
+    assert load(tenant, facts) == 9
+    assert tenant.rows(COUNT)[0][0] == 10
+
+
+def test_an_archive_that_breaks_off_leaves_nothing_and_a_usable_transaction(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
+    run_id = tenant.start()
+
+    def broken() -> Iterator[Fact]:
+        yield from (fact(tenant, run_id, number) for number in range(11))
+        message = "the archive ends here"
+        raise OSError(message)
+
+    with tenant.scope() as c:
+        with pytest.raises(OSError, match="ends here"):
+            load_evidence(c, broken())
+        assert c.exec_driver_sql(COUNT).scalar_one() == 0
+        assert load_evidence(c, [fact(tenant, run_id, 1)]) == 1
+        assert c.exec_driver_sql("show plan_cache_mode").scalar_one() == "auto"
+
+
+def test_loads_and_a_run_that_bring_the_same_facts_wait_for_each_other_in_one_order(
+    tenant: Tenant, admin: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
+    first, second = tenant.start(), tenant.start()
+    facts = [fact(tenant, first, number) for number in range(12)]
+    # A run brings the first and the last, which are of two types.
+    facts[0] = replace(facts[0], evidence_type=EvidenceType.ROOT_MFA)
+    readings = [
+        FingerprintedReading(
+            Reading(one.evidence_type, ReadStatus.OK, one.verdict, one.payload),
+            one.subject,
+            one.fingerprint,
+        )
+        for one in (facts[0], facts[11])
+    ]
+    with ThreadPoolExecutor() as others:
+        begun = []
+
+        def meeting_others() -> Iterator[Fact]:
+            yield from facts[:9]
+            begun.append(others.submit(load, tenant, facts[::-1]))
+            begun.append(others.submit(tenant.record, second, *readings))
+            until_waiting(admin, 2)
+            yield from facts[9:]
+
+        with tenant.scope() as c:
+            assert load_evidence(c, meeting_others()) == 12
+        assert begun[0].result() == 0
+        assert [one.is_new for one in begun[1].result()] == [False, False]
+
+
+def test_one_bad_row_leaves_nothing(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
     run_id = tenant.start()
     facts = [fact(tenant, run_id, number) for number in range(10)]
     forged = replace(facts[3], fingerprint=Fingerprint("fp1:" + "0" * 64, b"{}"))
