@@ -1,6 +1,6 @@
 """Loading many facts of one organization at once: imports, backfills, restored archives.
 
-The facts go some thousands at a time, as one array for each column, in statements that pass every
+The facts go two thousand at a time, as one array for each column, in statements that pass every
 policy, check and key: COPY into a table under row security is refused, and a temporary table
 between would have each row written twice. While the server stores some, the client makes the
 arrays of the next; few are held at once, however long the archive is. A fact that is known
@@ -50,7 +50,7 @@ class Fact:
     first_run_id: UUID
 
 
-_FACTS_AT_A_TIME = 5_000
+_FACTS_AT_A_TIME = 2_000
 _ASKED_FIRST = 50
 FED = {
     "connection_id": "uuid",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
+    from sqlalchemy import Connection as DatabaseConnection
     from sqlalchemy import Engine
 
 pytestmark = pytest.mark.integration
@@ -80,6 +81,29 @@ def test_facts_repeated_far_apart_are_stored_once(
     assert load(tenant, facts[:4]) == 4
     assert load(tenant, [*facts, facts[9], facts[0]]) == 6
     assert tenant.rows(COUNT)[0][0] == 10
+
+
+def test_a_long_archive_is_read_no_further_than_the_server_keeps_up(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
+    store, stored, ahead = bulk._store, [0], [0]
+
+    def counted(c: DatabaseConnection, arrays: dict[str, list[object]]) -> int:
+        stored.append(store(c, arrays))
+        return stored[-1]
+
+    monkeypatch.setattr(bulk, "_store", counted)
+    run_id = tenant.start()
+
+    def archive() -> Iterator[Fact]:
+        for number in range(40):
+            ahead.append(number + 1 - sum(stored))
+            yield fact(tenant, run_id, number)
+
+    with tenant.scope() as c:
+        assert load_evidence(c, archive()) == 40
+    assert max(ahead) <= 4 * 3
 
 
 def test_a_restored_fact_has_the_id_it_would_have_anywhere(
