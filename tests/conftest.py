@@ -1,5 +1,6 @@
 """One migrated Postgres for the whole test session, and a fresh database where a test asks."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -38,6 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the session's server; xdist workers inherit the name through the environment."""
+    # Importing the tests makes no garbage to look for; see pytest_collection_finish.
+    gc.disable()
     config.addinivalue_line("markers", "fault(number, …): holds these faults of the matrix")
     config.addinivalue_line("markers", "long: a fault test that runs with --long alone")
     config.addinivalue_line("markers", "minutes: takes minutes with --long, so it begins first")
@@ -52,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
         # A part that was picked by name is no full run.
         if config.getoption("--figures") and not config.getoption("keyword"):
             config.pluginmanager.register(Figures())
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of every later search for garbage: that is half a million things."""
+    gc.freeze()
+    gc.enable()
 
 
 def place_in_memory() -> Path | None:

@@ -6,6 +6,7 @@ The static parser has threads, which a fork would wait for in vain: each starts 
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from pathlib import Path
 
@@ -18,3 +19,4 @@ with tempfile.TemporaryDirectory(prefix="warm-dbt-") as target:
     dbtRunner().invoke(
         ["--quiet", "parse", "--no-static-parser", "--project-dir", PROJECT, *places]
     )
+gc.freeze()

@@ -49,6 +49,7 @@ caller's session for good.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import socket
@@ -86,7 +87,11 @@ def serve(port: int, state_dir: Path, *, exit_with_parent: int | None = None) ->
             f"The sandbox can't listen on 127.0.0.1:{port} ({reason}); choose another --port.\n"
         )
         return 1
+    # moto's thousands of classes stay for good: no search for garbage has to look at them.
+    gc.disable()
     server = _server(listener, state_dir)
+    gc.freeze()
+    gc.enable()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         threading.Thread(target=server.shutdown, daemon=True).start()
