@@ -68,16 +68,16 @@ FED = {
 
 # "offset 0" keeps it one look into the unique index per fingerprint: without statistics on the
 # organization the planner takes reading all of its evidence, for every question, to be cheaper.
-_KNOWN = text("""
+_KNOWN = """
     select asked.fingerprint
-    from unnest(cast(:fingerprints as text[])) as asked (fingerprint)
+    from unnest(cast(%(fingerprints)b as text[])) as asked (fingerprint)
     cross join lateral (
         select from warehouse.evidence as known
         where known.organization_id = (select warehouse.require_organization())
             and known.fingerprint = asked.fingerprint
         offset 0
     ) as found
-""")
+"""
 # A plan for these very arrays would hold them as constants, and copy megabytes of them.
 _PLAN_FOR_ANY = text("""
     select
@@ -86,7 +86,7 @@ _PLAN_FOR_ANY = text("""
 """)
 _PLAN_AS_BEFORE = text("select set_config('plan_cache_mode', :planning, true)")
 # Beside each other in the select list, the arrays are read in step and never copied into rows of
-# their own. In the driver's own words, for "b": as text, arrays cost more than all else together.
+# their own. In the driver's own words for their "b": as text, arrays cost more than all the rest.
 _ARRAYS = ", ".join(
     f"cast(unnest(cast(%({name})b as text[])) as jsonb)"
     if kind == "jsonb"
@@ -203,4 +203,6 @@ def _known(c: DatabaseConnection, facts: list[Fact]) -> set[str]:
 
 
 def _asked(c: DatabaseConnection, fingerprints: list[str]) -> set[str]:
-    return set(c.scalars(_KNOWN, {"fingerprints": fingerprints})) if fingerprints else set()
+    if not fingerprints:
+        return set()
+    return set(c.exec_driver_sql(_KNOWN, {"fingerprints": fingerprints}).scalars())
