@@ -17,8 +17,8 @@ from thirdsentry_pipeline.cli.lazy import LazyGroup
 from thirdsentry_pipeline.cli.output import messages
 from thirdsentry_pipeline.local.interrupts import remember_interrupts, was_interrupted
 
-# At Python's own threshold, a quarter of the time in which a command imports what it needs goes
-# into looking for garbage that imports don't make.
+# At Python's own threshold, a tenth to a quarter of the time in which a command imports what it
+# needs goes into looking for garbage that imports don't make.
 _GARBAGE_THRESHOLD = 50_000
 
 app = typer.Typer(name="thirdsentry", cls=LazyGroup, no_args_is_help=True, add_completion=False)

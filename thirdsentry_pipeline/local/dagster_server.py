@@ -23,7 +23,7 @@ from thirdsentry_pipeline.settings import Settings
 READY_SECONDS = 180.0
 POLL_SECONDS = 0.5
 # The first status of an asset counts all its partitions, which takes longer than the 15 seconds of
-# Dagster's own after a quarter of 1,000 organizations; cut off, the page never gets to be shown.
+# Dagster's own after three months of 1,000 organizations; cut off, the page can't be shown.
 PATIENT = ("--db-statement-timeout", "60000")
 """Options of a webserver that lets a question of the UI take a minute."""
 
