@@ -16,7 +16,8 @@ from benchmarks.rows import Row, seconds_of
 from thirdsentry_pipeline.domain.evidence import EvidenceType, Verdict
 from thirdsentry_pipeline.domain.fingerprint import Fingerprint
 from thirdsentry_pipeline.settings import with_database
-from thirdsentry_pipeline.warehouse.bulk import FED, Fact, feed, load_evidence
+from thirdsentry_pipeline.warehouse.bulk import Fact, feed, load_evidence
+from thirdsentry_pipeline.warehouse.bulk_parts import FED
 from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 The facts go two thousand at a time, as one array for each column, in statements that pass every
 policy, check and key: COPY into a table under row security is refused, and a temporary table
 between would have each row written twice. While the server stores some, the client makes the
-arrays of the next; few are held at once, however long the archive is. A fact that is known
-already stays as it is.
+next ones ready to send, to the last byte; few are held at once, however long the archive is. A
+fact that is known already stays as it is.
 
 No command calls it: a run brings seven facts of one account, which `evidence.record_readings`
 stores in one statement, and runs of several organizations share no transaction. This is the door
@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from psycopg.errors import UniqueViolation
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
+from thirdsentry_pipeline.warehouse.bulk_parts import FED, PartWriter
 from thirdsentry_pipeline.warehouse.connections import lock_connections
 
 if TYPE_CHECKING:
@@ -52,19 +51,6 @@ class Fact:
 
 _FACTS_AT_A_TIME = 2_000
 _ASKED_FIRST = 50
-FED = {
-    "connection_id": "uuid",
-    "account_id": "text",
-    "evidence_type": "text",
-    "subject": "text",
-    "verdict": "text",
-    "fingerprint": "text",
-    "payload": "jsonb",
-    "payload_canonical": "text",
-    "schema_version": "integer",
-    "first_run_id": "uuid",
-}
-"""The columns that ``feed`` gives, and their types."""
 
 # "offset 0" keeps it one look into the unique index per fingerprint: without statistics on the
 # organization the planner takes reading all of its evidence, for every question, to be cheaper.
@@ -85,23 +71,6 @@ _PLAN_FOR_ANY = text("""
         set_config('plan_cache_mode', 'force_generic_plan', true)
 """)
 _PLAN_AS_BEFORE = text("select set_config('plan_cache_mode', :planning, true)")
-# Beside each other in the select list, the arrays are read in step and never copied into rows of
-# their own. In the driver's own words for their "b": as text, arrays cost more than all the rest.
-_ARRAYS = ", ".join(
-    f"cast(unnest(cast(%({name})b as text[])) as jsonb)"
-    if kind == "jsonb"
-    else f"unnest(cast(%({name})b as {kind}[]))"
-    for name, kind in FED.items()
-)
-# The organization is asked for once and not per row.
-_STORE_NEW = f"""
-    insert into warehouse.evidence (organization_id, evidence_id, {", ".join(FED)})
-    select
-        (select warehouse.require_organization()),
-        cast(unnest(cast(%(evidence_id)b as text[])) as uuid),
-        {_ARRAYS}
-"""
-_STORE_UNKNOWN = f"{_STORE_NEW} on conflict (organization_id, fingerprint) do nothing"
 
 
 def load_evidence(c: DatabaseConnection, facts: Iterable[Fact]) -> int:
@@ -115,22 +84,21 @@ def load_evidence(c: DatabaseConnection, facts: Iterable[Fact]) -> int:
     """
     remaining = iter(facts)
     stored = 0
-    with c.begin_nested(), ThreadPoolExecutor(max_workers=1) as server:
+    with c.begin_nested(), ThreadPoolExecutor(max_workers=1) as sender:
         # Whoever writes evidence holds its connection: so no two wait for each other's facts,
         # in whatever order those come.
         lock_connections(c)
         planning: str = c.execute(_PLAN_FOR_ANY).scalar_one()
+        writer = PartWriter(c, sender)
         some, later = _take(remaining), _take(remaining)
         known = _known(c, some)
-        # Until there is a result, the connection is the other thread's.
-        begun = server.submit(_store_and_ask, c, {}, later)
         while some:
-            arrays = _arrays(some, known)
+            part = writer.prepare(_arrays(some, known))
+            stored += writer.finish()
+            known = _known(c, later)
+            writer.begin(part)
             some, later = later, _take(remaining)
-            count, known = begun.result()
-            stored += count
-            begun = server.submit(_store_and_ask, c, arrays, later)
-        stored += begun.result()[0]
+        stored += writer.finish()
         c.execute(_PLAN_AS_BEFORE, {"planning": planning})
     return stored
 
@@ -173,26 +141,6 @@ def _evidence_id(fingerprint: str) -> str:
     """A UUID of version 8: random ones cost more and scatter over two indexes."""
     digest = fingerprint.partition(":")[2]
     return f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}"
-
-
-def _store_and_ask(
-    c: DatabaseConnection, arrays: dict[str, list[object]], later: list[Fact]
-) -> tuple[int, set[str]]:
-    """How many of these were stored, and which of the later ones are known."""
-    return _store(c, arrays), _known(c, later)
-
-
-def _store(c: DatabaseConnection, arrays: dict[str, list[object]]) -> int:
-    """Store them in one statement, which is dearer when it has to look for each."""
-    if not arrays:
-        return 0
-    try:
-        with c.begin_nested():
-            return c.exec_driver_sql(_STORE_NEW, arrays).rowcount
-    except IntegrityError as error:
-        if not isinstance(error.orig, UniqueViolation):
-            raise
-    return c.exec_driver_sql(_STORE_UNKNOWN, arrays).rowcount
 
 
 def _known(c: DatabaseConnection, facts: list[Fact]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import RFC_4122
 
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.integration.audit.waiting import until_waiting
 from tests.integration.warehouse.conftest import ACCOUNT, Tenant, ok
@@ -18,17 +18,22 @@ from thirdsentry_pipeline.domain.evidence import EvidenceType, Reading, ReadStat
 from thirdsentry_pipeline.domain.fingerprint import Fingerprint
 from thirdsentry_pipeline.warehouse import bulk
 from thirdsentry_pipeline.warehouse.bulk import Fact, load_evidence
+from thirdsentry_pipeline.warehouse.bulk_parts import PartWriter
+from thirdsentry_pipeline.warehouse.database import is_lost_connection
 from thirdsentry_pipeline.warehouse.evidence import FingerprintedReading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from sqlalchemy import Connection as DatabaseConnection
     from sqlalchemy import Engine
 
 pytestmark = pytest.mark.integration
 COUNT = "select count(*) from warehouse.evidence"
+TERMINATE = """
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()
+"""
 
 
 def fact(tenant: Tenant, run_id: UUID, number: int) -> Fact:
@@ -87,13 +92,13 @@ def test_a_long_archive_is_read_no_further_than_the_server_keeps_up(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
-    store, stored, ahead = bulk._store, [0], [0]
+    finish, stored, ahead = PartWriter.finish, [0], [0]
 
-    def counted(c: DatabaseConnection, arrays: dict[str, list[object]]) -> int:
-        stored.append(store(c, arrays))
+    def counted(writer: PartWriter) -> int:
+        stored.append(finish(writer))
         return stored[-1]
 
-    monkeypatch.setattr(bulk, "_store", counted)
+    monkeypatch.setattr(PartWriter, "finish", counted)
     run_id = tenant.start()
 
     def archive() -> Iterator[Fact]:
@@ -193,6 +198,25 @@ def test_one_bad_row_leaves_nothing(tenant: Tenant, monkeypatch: pytest.MonkeyPa
     forged = replace(facts[3], fingerprint=Fingerprint("fp1:" + "0" * 64, b"{}"))
     with pytest.raises(IntegrityError):
         load(tenant, [*facts[:3], forged, *facts[4:]])
+    assert tenant.rows(COUNT)[0][0] == 0
+
+
+def test_a_connection_that_breaks_leaves_nothing_and_is_told_as_lost(
+    tenant: Tenant, admin: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
+    run_id = tenant.start()
+
+    def archive() -> Iterator[Fact]:
+        for number in range(20):
+            if number == 10:
+                with admin.begin() as c:
+                    c.exec_driver_sql(TERMINATE)
+            yield fact(tenant, run_id, number)
+
+    with pytest.raises(OperationalError) as broken, tenant.scope() as c:
+        load_evidence(c, archive())
+    assert is_lost_connection(broken.value)
     assert tenant.rows(COUNT)[0][0] == 0
 
 

@@ -1,0 +1,129 @@
+"""One part of a bulk load: columns of facts, stored while their sender makes the next ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Any, cast
+
+from psycopg import OperationalError
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from psycopg import Connection
+    from psycopg.abc import Buffer
+    from psycopg.pq.abc import PGconn, PGresult
+    from sqlalchemy import Connection as DatabaseConnection
+
+FED = {
+    "connection_id": "uuid",
+    "account_id": "text",
+    "evidence_type": "text",
+    "subject": "text",
+    "verdict": "text",
+    "fingerprint": "text",
+    "payload": "jsonb",
+    "payload_canonical": "text",
+    "schema_version": "integer",
+    "first_run_id": "uuid",
+}
+"""The columns that ``feed`` gives, and their types."""
+_ARRAYS = ("evidence_id", *FED)
+
+
+def _insert(parameters: Mapping[str, str]) -> str:
+    """The statement, with its parameters as its sender writes them."""
+    # Beside each other in the select list, the arrays are read in step and never copied into
+    # rows of their own. The organization is asked for once and not per row.
+    unnested = ", ".join(
+        f"cast(unnest(cast({parameters[name]} as text[])) as {kind})"
+        if kind == "jsonb" or name == "evidence_id"
+        else f"unnest(cast({parameters[name]} as {kind}[]))"
+        for name, kind in {"evidence_id": "uuid", **FED}.items()
+    )
+    return f"""
+        insert into warehouse.evidence (organization_id, {", ".join(_ARRAYS)})
+        select (select warehouse.require_organization()), {unnested}
+    """
+
+
+_STORE_NEW = _insert({name: f"${n}" for n, name in enumerate(_ARRAYS, 1)}).encode()
+# In the driver's own words for their "b": as text, arrays cost more than all the rest.
+_STORE_UNKNOWN = f"""
+    {_insert({name: f"%({name})b" for name in _ARRAYS})}
+    on conflict (organization_id, fingerprint) do nothing
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Columns of facts, and the same as the server takes them."""
+
+    arrays: dict[str, list[object]]
+    values: Sequence[Buffer | None]
+    types: Sequence[int]
+    formats: Sequence[int]
+
+
+class PartWriter:
+    """Stores one part at a time, beside whatever its caller does meanwhile.
+
+    Until ``finish`` the connection is the other thread's. That one hands a statement to libpq,
+    which sends, waits and receives by itself: the driver would ask for Python's lock whenever
+    the socket takes some more, and wait five milliseconds each time for who makes the next part.
+    """
+
+    def __init__(self, c: DatabaseConnection, sender: ThreadPoolExecutor) -> None:
+        self._c = c
+        self._sender = sender
+        self._driver: Connection[Any] = cast("Connection[Any]", c.connection.driver_connection)
+        self._dumping = Transformer(self._driver)
+        self._begun: Future[PGresult | None] | None = None
+        self._part: Part | None = None
+
+    def prepare(self, arrays: dict[str, list[object]]) -> Part | None:
+        """Make them ready to send; ``None`` when there are none."""
+        if not arrays:
+            return None
+        columns = [arrays[name] for name in _ARRAYS]
+        values = self._dumping.dump_sequence(columns, [PyFormat.BINARY] * len(columns))
+        return Part(arrays, values, self._dumping.types or (), self._dumping.formats or ())
+
+    def begin(self, part: Part | None) -> None:
+        """Let the server store them, and come back when they are on their way."""
+        self._part = part
+        if part is None:
+            return
+        self._c.exec_driver_sql("savepoint before_part")
+        sending = Event()
+        self._begun = self._sender.submit(_send, self._driver.pgconn, part, sending)
+        # Going on at once would keep Python's lock from the other thread.
+        sending.wait()
+
+    def finish(self) -> int:
+        """How many were stored of what was begun last, in one statement if it can be.
+
+        Looking for each is dearer, and left for when a fact turns out to be known after all.
+        """
+        if self._part is None or self._begun is None:
+            return 0
+        result = self._begun.result()
+        if result is not None and result.status == ExecStatus.COMMAND_OK:
+            self._c.exec_driver_sql("release savepoint before_part")
+            return result.command_tuples or 0
+        self._c.exec_driver_sql("rollback to savepoint before_part")
+        # Whatever else was wrong is wrong again, and then raised.
+        return self._c.exec_driver_sql(_STORE_UNKNOWN, self._part.arrays).rowcount
+
+
+def _send(server: PGconn, part: Part, sending: Event) -> PGresult | None:
+    """Its outcome; ``None`` when the connection broke."""
+    sending.set()
+    try:
+        return server.exec_params(_STORE_NEW, part.values, part.types, part.formats)
+    except OperationalError:
+        return None
