@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import urllib.error
 import urllib.parse
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = 30
 _ANY_KEY = "seed"
+_CLIENTS_KEPT = 60
 
 
 class SandboxAdmin:
@@ -23,16 +25,13 @@ class SandboxAdmin:
 
     def __init__(self, endpoint_url: str) -> None:
         self.endpoint_url = endpoint_url.rstrip("/")
-        self._session = boto3.session.Session(
-            aws_access_key_id=_ANY_KEY, aws_secret_access_key=_ANY_KEY, region_name="us-east-1"
-        )
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     def client(self, service: str, account_id: str, region: str = "us-east-1") -> Any:
-        """A boto3 client that acts as the root of the account, to seed it."""
+        """A boto3 client that acts as the root of the account, to seed it; kept for a while."""
         wanted = (service, account_id, region)
         if wanted not in self._clients:
-            made = self._session.client(
+            made = _session().client(
                 service,
                 region_name=region,
                 endpoint_url=self.endpoint_url,
@@ -51,6 +50,8 @@ class SandboxAdmin:
 
             made.meta.events.register("before-sign.*.*", sign_as)
             made.meta.events.register("before-send.s3-control", drop_host_prefix)
+            if len(self._clients) == _CLIENTS_KEPT:
+                self._clients.pop(next(iter(self._clients)))
             self._clients[wanted] = made
         return self._clients[wanted]
 
@@ -62,7 +63,6 @@ class SandboxAdmin:
     def reset(self) -> None:
         """Forget every account, fault and call; the vendor's KMS key stays the same."""
         self._request("POST", "reset")
-        self._clients.clear()
 
     def create_role(
         self,
@@ -191,3 +191,11 @@ class SandboxAdmin:
         except urllib.error.HTTPError as error:
             raise ValueError(json.load(error)["error"]) from None
         return parsed
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    """One for all clients of this process: it reads the services' models from disk once."""
+    return boto3.session.Session(
+        aws_access_key_id=_ANY_KEY, aws_secret_access_key=_ANY_KEY, region_name="us-east-1"
+    )

@@ -32,6 +32,7 @@ class SandboxProcess:
         self._port = port
         self._process: subprocess.Popen[str] | None = None
         self.endpoint_url = ""
+        self._admin = SandboxAdmin("")
         self.environment: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -57,7 +58,8 @@ class SandboxProcess:
         )
         try:
             self.endpoint_url = self._wait_until_ready(self._process)
-            self.environment = self.admin.environment()
+            self._admin = SandboxAdmin(self.endpoint_url)
+            self.environment = self._admin.environment()
         except BaseException:
             self.stop()
             raise
@@ -66,7 +68,7 @@ class SandboxProcess:
     @property
     def admin(self) -> SandboxAdmin:
         """The client of its admin API."""
-        return SandboxAdmin(self.endpoint_url)
+        return self._admin
 
     def stop(self) -> None:
         """Stop it; a second call does nothing."""
