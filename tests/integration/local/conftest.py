@@ -33,6 +33,26 @@ def home() -> Iterator[Path]:
     shutil.rmtree(outer)
 
 
+@pytest.fixture(scope="session")
+def made_home() -> Iterator[Path]:
+    """A home whose server has run once; initdb is most of what a first start costs."""
+    outer = Path(tempfile.mkdtemp(prefix="thirdsentry home ü "))
+    outer.chmod(0o711)
+    with EmbeddedPostgres(outer / "made home", durable=False):
+        pass
+    yield outer / "made home"
+    shutil.rmtree(outer)
+
+
+@pytest.fixture
+def stopped_home(made_home: Path, home: Path) -> Path:
+    """A home whose server has run once, with owners and modes as they were left."""
+    subprocess.run(["/bin/cp", "-a", str(made_home), str(home)], check=True)
+    server_file = home / "postgres" / "server.json"
+    server_file.write_text(server_file.read_text().replace(made_home.name, home.name))
+    return home
+
+
 class User:
     """A process that uses the server until it is told to leave."""
 

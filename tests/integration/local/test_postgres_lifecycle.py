@@ -55,10 +55,10 @@ def test_server_demands_the_password_and_listens_on_loopback_alone(home: Path) -
             psycopg.connect(admin_url(home), password="wrong")
 
 
-def test_durable_server_keeps_fsync_on(home: Path) -> None:
-    with EmbeddedPostgres(home):
-        assert ask(home, "show fsync") == "on"
-        assert ask(home, "show full_page_writes") == "on"
+def test_durable_server_keeps_fsync_on(stopped_home: Path) -> None:
+    with EmbeddedPostgres(stopped_home):
+        assert ask(stopped_home, "show fsync") == "on"
+        assert ask(stopped_home, "show full_page_writes") == "on"
 
 
 def test_passwords_are_private_and_in_no_other_file(home: Path) -> None:
@@ -74,74 +74,82 @@ def test_passwords_are_private_and_in_no_other_file(home: Path) -> None:
     assert holders == [logins_file]
 
 
-def test_statements_and_their_values_stay_out_of_the_log(home: Path) -> None:
-    with EmbeddedPostgres(home, durable=False), psycopg.connect(admin_url(home)) as connection:
+def test_statements_and_their_values_stay_out_of_the_log(stopped_home: Path) -> None:
+    with (
+        EmbeddedPostgres(stopped_home, durable=False),
+        psycopg.connect(admin_url(stopped_home)) as connection,
+    ):
         connection.execute("create table marked (value text unique)")
         connection.execute("insert into marked values ('canary-one')")
         with pytest.raises(psycopg.errors.UniqueViolation):
             connection.execute("insert into marked values ('canary-one')")
-    log = (home / "postgres" / "server.log").read_text()
+    log = (stopped_home / "postgres" / "server.log").read_text()
     assert "duplicate key value" in log
     assert "canary" not in log
 
 
-def test_context_ends_the_server_it_started(home: Path) -> None:
-    server = EmbeddedPostgres(home, durable=False)
+def test_context_ends_the_server_it_started(stopped_home: Path) -> None:
+    server = EmbeddedPostgres(stopped_home, durable=False)
     with server:
         assert server.is_running()
-        pid = server_pid(home)
+        pid = server_pid(stopped_home)
     assert not server.is_running()
     assert not psutil.pid_exists(pid)
     with pytest.raises(ConfigurationError, match="thirdsentry db start"):
-        Settings(home=home).login_url("pipeline")
+        Settings(home=stopped_home).login_url("pipeline")
 
 
-def test_started_server_stays_until_it_is_stopped(home: Path) -> None:
-    address = EmbeddedPostgres(home, durable=False).start()
+def test_started_server_stays_until_it_is_stopped(stopped_home: Path) -> None:
+    address = EmbeddedPostgres(stopped_home, durable=False).start()
     assert isinstance(address, ServerAddress)
-    with EmbeddedPostgres(home, durable=False):
-        assert ask(home, "select 1") == "1"
-    other = EmbeddedPostgres(home)
+    with EmbeddedPostgres(stopped_home, durable=False):
+        assert ask(stopped_home, "select 1") == "1"
+    other = EmbeddedPostgres(stopped_home)
     assert other.is_running()
     other.stop()
     assert not other.is_running()
     other.stop()
 
 
-def test_db_start_takes_over_a_temporary_server(home: Path, join: Callable[[], User]) -> None:
+def test_db_start_takes_over_a_temporary_server(
+    stopped_home: Path, join: Callable[[], User]
+) -> None:
     user = join()
     user.wait_until_up()
-    pid = server_pid(home)
-    EmbeddedPostgres(home, durable=False).start()
+    pid = server_pid(stopped_home)
+    EmbeddedPostgres(stopped_home, durable=False).start()
     user.leave()
-    assert server_pid(home) == pid
-    assert EmbeddedPostgres(home).is_running()
+    assert server_pid(stopped_home) == pid
+    assert EmbeddedPostgres(stopped_home).is_running()
 
 
 def test_server_outlives_its_starter_while_another_process_uses_it(
-    home: Path, join: Callable[[], User]
+    stopped_home: Path, join: Callable[[], User]
 ) -> None:
     starter = join()
     starter.wait_until_up()
-    with EmbeddedPostgres(home, durable=False), psycopg.connect(admin_url(home)) as connection:
+    with (
+        EmbeddedPostgres(stopped_home, durable=False),
+        psycopg.connect(admin_url(stopped_home)) as connection,
+    ):
         starter.leave()
         assert connection.execute("select 1").fetchone() == (1,)
-        pid = server_pid(home)
+        pid = server_pid(stopped_home)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("ending", ["kill", "interrupt_terminal"])
 def test_killed_or_interrupted_starter_leaves_no_server(
-    home: Path, join: Callable[[], User], ending: str
+    stopped_home: Path, join: Callable[[], User], ending: str
 ) -> None:
     starter = join()
     starter.wait_until_up()
-    pid = server_pid(home)
+    pid = server_pid(stopped_home)
     getattr(starter, ending)()
     wait_for_end(pid)
-    with EmbeddedPostgres(home, durable=False):
-        assert server_pid(home) != pid
-    log = (home / "postgres" / "server.log").read_text()
+    with EmbeddedPostgres(stopped_home, durable=False):
+        assert server_pid(stopped_home) != pid
+    log = (stopped_home / "postgres" / "server.log").read_text()
     assert "not properly shut down" not in log
 
 

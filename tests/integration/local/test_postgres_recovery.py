@@ -26,14 +26,6 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def stopped_home(home: Path) -> Path:
-    """A home whose server has run once."""
-    with EmbeddedPostgres(home, durable=False):
-        pass
-    return home
-
-
-@pytest.fixture
 def run(stopped_home: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Runs programs as the server's user, the only ones whose ids Postgres minds."""
     account = postgres_binaries.account_for(stopped_home / "postgres" / "data")
@@ -64,25 +56,25 @@ def leave_pid_file(home: Path, pid: int) -> None:
     (data / "postmaster.pid").write_text("\n".join(lines) + "\n")
 
 
-def test_committed_rows_survive_a_killed_server(home: Path) -> None:
-    server = EmbeddedPostgres(home)
+def test_committed_rows_survive_a_killed_server(stopped_home: Path) -> None:
+    server = EmbeddedPostgres(stopped_home)
     server.start()
-    with psycopg.connect(admin_url(home)) as connection:
+    with psycopg.connect(admin_url(stopped_home)) as connection:
         connection.execute("create table kept as select 7 as value")
-    os.kill(server_pid(home), signal.SIGKILL)
-    with EmbeddedPostgres(home):
-        assert ask(home, "select value from kept") == "7"
+    os.kill(server_pid(stopped_home), signal.SIGKILL)
+    with EmbeddedPostgres(stopped_home):
+        assert ask(stopped_home, "select value from kept") == "7"
 
 
-def test_killed_server_with_busy_sessions_is_waited_for(home: Path) -> None:
-    server = EmbeddedPostgres(home)
+def test_killed_server_with_busy_sessions_is_waited_for(stopped_home: Path) -> None:
+    server = EmbeddedPostgres(stopped_home)
     server.start()
-    connection = psycopg.connect(admin_url(home), autocommit=True)
+    connection = psycopg.connect(admin_url(stopped_home), autocommit=True)
     connection.execute("create table kept as select 7 as value")
     connection.execute("begin")
-    os.kill(server_pid(home), signal.SIGKILL)
-    with EmbeddedPostgres(home):
-        assert ask(home, "select value from kept") == "7"
+    os.kill(server_pid(stopped_home), signal.SIGKILL)
+    with EmbeddedPostgres(stopped_home):
+        assert ask(stopped_home, "select value from kept") == "7"
     connection.close()
 
 
@@ -142,9 +134,7 @@ def test_restart_keeps_the_port(stopped_home: Path) -> None:
 def test_taken_port_is_replaced_by_another(stopped_home: Path) -> None:
     server_file = stopped_home / "postgres" / "server.json"
     before = json.loads(server_file.read_text())["port"]
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", before))
-        listener.listen()
+    with socket.create_server(("127.0.0.1", before)):
         with EmbeddedPostgres(stopped_home, durable=False):
             assert json.loads(server_file.read_text())["port"] != before
             assert ask(stopped_home, "select 1") == "1"
@@ -168,12 +158,12 @@ def test_data_directory_opened_to_others_is_closed_again(stopped_home: Path) -> 
         assert data.stat().st_mode & 0o777 == 0o700
 
 
-def test_lost_server_file_is_written_again(home: Path) -> None:
-    server = EmbeddedPostgres(home, durable=False)
+def test_lost_server_file_is_written_again(stopped_home: Path) -> None:
+    server = EmbeddedPostgres(stopped_home, durable=False)
     address = server.start()
-    (home / "postgres" / "server.json").unlink()
-    with EmbeddedPostgres(home, durable=False):
-        assert ask(home, "show port") == str(address.port)
+    (stopped_home / "postgres" / "server.json").unlink()
+    with EmbeddedPostgres(stopped_home, durable=False):
+        assert ask(stopped_home, "show port") == str(address.port)
 
 
 def test_server_that_can_not_start_says_why_and_leaves_nothing(
@@ -189,13 +179,13 @@ def test_server_that_can_not_start_says_why_and_leaves_nothing(
 
 
 def test_watchdog_that_can_not_start_leaves_no_server(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    stopped_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object) -> None:
         raise PermissionError(*arguments)
 
     monkeypatch.setattr(postgres, "start_watchdog", refuse)
-    server = EmbeddedPostgres(home, durable=False)
+    server = EmbeddedPostgres(stopped_home, durable=False)
     with pytest.raises(PermissionError), server:
         pass
     assert not server.is_running()
@@ -203,11 +193,11 @@ def test_watchdog_that_can_not_start_leaves_no_server(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as somebody else")
 class TestAsRoot:
-    def test_server_runs_without_root(self, home: Path) -> None:
-        with EmbeddedPostgres(home, durable=False):
-            uids = psutil.Process(server_pid(home)).uids()
+    def test_server_runs_without_root(self, stopped_home: Path) -> None:
+        with EmbeddedPostgres(stopped_home, durable=False):
+            uids = psutil.Process(server_pid(stopped_home)).uids()
             assert 0 not in uids
-            assert psutil.Process(server_pid(home)).gids().real != 0
+            assert psutil.Process(server_pid(stopped_home)).gids().real != 0
 
     def test_home_out_of_reach_keeps_its_mode_and_its_data_elsewhere(self, home: Path) -> None:
         home.mkdir()
@@ -242,7 +232,7 @@ class TestAsRoot:
             postgres_cluster.distant_store(home, account)
 
     def test_programs_out_of_reach_are_copied(
-        self, home: Path, monkeypatch: pytest.MonkeyPatch
+        self, stopped_home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked = postgres_binaries.run_as
 
@@ -250,7 +240,7 @@ class TestAsRoot:
             return "site-packages" not in str(argument) and asked(account, script, argument)  # type: ignore[arg-type]
 
         monkeypatch.setattr(postgres_binaries, "run_as", only_the_copy)
-        with EmbeddedPostgres(home, durable=False):
-            assert ask(home, "select 1") == "1"
-            command = psutil.Process(server_pid(home)).cmdline()[0]
-        assert Path(command).is_relative_to(home)
+        with EmbeddedPostgres(stopped_home, durable=False):
+            assert ask(stopped_home, "select 1") == "1"
+            command = psutil.Process(server_pid(stopped_home)).cmdline()[0]
+        assert Path(command).is_relative_to(stopped_home)
