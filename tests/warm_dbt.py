@@ -3,25 +3,31 @@
 A `dbt` of its own spends five seconds of CPU on imports and on what it prepares before it looks
 at a file; a fork finds that done and is a process like any other: it can be killed, and has an
 environment, a directory and an output of its own. The command itself, as the product starts it,
-runs in the tests of the product's jobs and of the demo.
+runs in the tests of the product's jobs and of the demo. All workers ask one server.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
+import select
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from filelock import FileLock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.dbt_preload"])
+REPOSITORY = Path(__file__).resolve().parents[1]
+BACKLOG = 64
+_started: list[subprocess.Popen[bytes]] = []
 
 
 class DbtProcess:
@@ -36,38 +42,47 @@ class DbtProcess:
     ) -> None:
         self.args = ("dbt", *arguments)
         self._outputs = Path(tempfile.mkdtemp(prefix="dbt-", dir=outputs))
-        self._process = _SERVER.Process(
-            target=_become_dbt,
-            args=(list(arguments), str(directory), dict(environment), str(self._outputs)),
-        )
-        self._process.start()
-
-    @property
-    def pid(self) -> int:
+        self._code: int | None = None
+        self._server = connected_server()
+        self._answers = self._server.makefile("rb")
+        request = {
+            "arguments": list(arguments),
+            "directory": str(directory),
+            "environment": dict(environment),
+            "outputs": str(self._outputs),
+        }
+        self._server.sendall(json.dumps(request).encode() + b"\n")
+        self.pid: int = json.loads(self._answers.readline())["pid"]
         """The process itself, to send signals to."""
-        assert self._process.pid is not None
-        return self._process.pid
 
     @property
     def returncode(self) -> int | None:
         """As in `subprocess.Popen`: None while it runs, negative for the signal that ended it."""
-        return self._process.exitcode
+        return self.poll()
 
     def poll(self) -> int | None:
         """The exit code if it ended."""
-        return self._process.exitcode
+        if self._code is None and select.select([self._server], [], [], 0)[0]:
+            self._wait()
+        return self._code
 
     def kill(self) -> None:
         """Send SIGKILL; what ended already is left alone."""
-        self._process.kill()
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
 
     def finish(self) -> subprocess.CompletedProcess[str]:
         """Wait for its end, whatever that is."""
-        self._process.join()
-        code = self._process.exitcode
-        assert code is not None
+        code = self._wait()
         output, errors = ((self._outputs / name).read_text() for name in ("out", "err"))
         return subprocess.CompletedProcess(self.args, code, output, errors)
+
+    def _wait(self) -> int:
+        if self._code is None:
+            self._code = json.loads(self._answers.readline())["code"]
+            self._answers.close()
+            self._server.close()
+        return self._code
 
     def __enter__(self) -> Self:
         return self
@@ -78,20 +93,35 @@ class DbtProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.join()
+        self._wait()
 
 
-def _become_dbt(
-    arguments: Sequence[str], directory: str, environment: Mapping[str, str], outputs: str
-) -> None:
-    from dbt.cli.main import cli  # noqa: PLC0415 - only the server and its forks know dbt
+def connected_server() -> socket.socket:
+    """A connection to the session's server, which the first to ask starts."""
+    home = Path(os.environ["THIRDSENTRY_TESTS_POSTGRES"])
+    address = home / "dbt.socket"
+    with FileLock(home / "dbt.lock"):
+        if not address.exists():
+            start_server(address, home / "dbt.log")
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(address))
+    return connection
 
-    for number, name in ((1, "out"), (2, "err")):
-        file = os.open(Path(outputs, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(file, number)
-        os.close(file)
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(directory)
-    sys.argv = ["dbt", *arguments]
-    cli(list(arguments))
+
+def start_server(address: Path, log: Path) -> None:
+    """Start it; whoever connects before it is warm waits."""
+    # A worker's parent is the process that the whole session ends with.
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    with socket.socket(socket.AF_UNIX) as listener, log.open("wb") as output:
+        listener.bind(str(address))
+        listener.listen(BACKLOG)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.dbt_server", str(listener.fileno()), str(owner)],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+        _started.append(server)
