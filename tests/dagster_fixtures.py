@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
+from filelock import FileLock
 from psycopg import sql
 
+from tests.faults.victims import Zygote
 from tests.integration.operations.lab import Lab
 from thirdsentry_pipeline.automation.instance import persistent_instance
 from thirdsentry_pipeline.settings import Settings, with_database
@@ -20,10 +22,23 @@ class Installation:
 
 
 @pytest.fixture(scope="session")
-def dagster_template(postgres_server, tmp_path_factory, worker_id):
-    """A database with Dagster's tables, made once and cloned for each test."""
-    name = f"dagster_template_{worker_id}"
-    make_dagster_template(postgres_server, name, tmp_path_factory.mktemp("dagster-template"))
+def zygote(tmp_path_factory):
+    """The warm process that runs of a process of their own are forked from."""
+    process = Zygote(tmp_path_factory.mktemp("victims"))
+    yield process
+    process.close()
+
+
+@pytest.fixture(scope="session")
+def dagster_template(postgres_server, tmp_path_factory):
+    """A database with Dagster's tables, made once for all workers and cloned for each test."""
+    name = "dagster_template"
+    done = postgres_server.home / f"{name}.done"
+    with FileLock(done.with_suffix(".lock")):
+        if not done.exists():
+            home = tmp_path_factory.mktemp("dagster-template")
+            make_dagster_template(postgres_server, name, home)
+            done.touch()
     return name
 
 
@@ -44,7 +59,7 @@ def create(name, template="template1"):
 @pytest.fixture
 def installation(lab, postgres_server, dagster_template, tmp_path, monkeypatch):
     """Settings in the environment, as every process of an installation has them."""
-    name = f"{dagster_template}_clone"
+    name = f"{lab.database.name}_dagster"
     drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
     postgres_server.execute(drop, create(name, dagster_template))
     for role in ("scheduler", "transform"):

@@ -7,7 +7,6 @@ from tests.databases import DatabaseServer, WarehouseDatabase
 from tests.faults import figures
 from tests.faults.guards import VARIABLE, all_guards, apply_to_database, apply_to_process
 from tests.faults.town import found
-from tests.faults.victims import Zygote
 from tests.integration.operations.lab import lab
 from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 from thirdsentry_pipeline.settings import WAREHOUSE_DATABASE
@@ -124,14 +123,6 @@ def clean_database(removed_guard, fault_database):
 def breaches(database):
     """The sentences of what does not hold in a warehouse at this moment."""
     return sentences(find_breaches(database.engine("admin"), database.engine("pipeline")))
-
-
-@pytest.fixture(scope="session")
-def zygote(tmp_path_factory):
-    """The warm process that victims are forked from."""
-    process = Zygote(tmp_path_factory.mktemp("victims"))
-    yield process
-    process.close()
 
 
 @pytest.fixture(scope="session")

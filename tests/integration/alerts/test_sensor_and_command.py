@@ -29,8 +29,8 @@ def settings(lab, sandbox_environment, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def instance(settings, postgres_server, dagster_template, monkeypatch):
-    name = f"{dagster_template}_of_alerts"
+def instance(settings, postgres_server, dagster_template, worker_id, monkeypatch):
+    name = f"dagster_of_alerts_{worker_id}"
     drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
     postgres_server.execute(drop, create(name, dagster_template))
     url = with_database(postgres_server.settings.login_url("dagster"), name)

@@ -1,12 +1,12 @@
 """The command line on an installation with its own warehouse, Dagster database and sandbox."""
 
 import json
-import os
 from dataclasses import dataclass
 
 import pytest
 from psycopg import sql
 
+from tests.dagster_fixtures import create
 from tests.integration.operations.lab import lab
 from thirdsentry_pipeline.cli.main import run
 from thirdsentry_pipeline.settings import with_database
@@ -38,12 +38,11 @@ def clean_database(covered_database):
 
 
 @pytest.fixture
-def installation(lab, postgres_server, tmp_path, monkeypatch):
+def installation(lab, postgres_server, dagster_template, tmp_path, monkeypatch):
     """Settings in the environment, as an operator with an external Postgres has them."""
-    name = f"dagster_of_cli_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    name = f"{lab.database.name}_dagster"
     drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
-    create = sql.SQL("create database {} owner thirdsentry_dagster").format(sql.Identifier(name))
-    postgres_server.execute(drop, create)
+    postgres_server.execute(drop, create(name, dagster_template))
     monkeypatch.setenv("THIRDSENTRY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("THIRDSENTRY_DATABASE_URL", lab.database.pipeline_url)
     monkeypatch.setenv("THIRDSENTRY_SCHEDULER_DATABASE_URL", lab.database.scheduler_url)

@@ -1,9 +1,6 @@
 """A run that is told to stop ends at once, with its rows ended too."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -14,15 +11,6 @@ from thirdsentry_pipeline.automation.run_workers import RunWorker
 
 pytestmark = pytest.mark.integration
 
-COLLECT = """
-from thirdsentry_pipeline.automation.launch import run_evidence_job
-from thirdsentry_pipeline.domain.evidence import EvidenceType
-from thirdsentry_pipeline.domain.identifiers import today
-from thirdsentry_pipeline.domain.time import utc_now
-from thirdsentry_pipeline.settings import Settings
-run_evidence_job(Settings.from_environment(), "{organization}", today(utc_now), tuple(EvidenceType))
-"""
-
 
 def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
@@ -32,29 +20,24 @@ def until(condition, seconds=60):
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_is_terminal_and_recorded_as_failed(installation, told):
+def test_a_stopped_run_is_terminal_and_recorded_as_failed(installation, zygote, told):
     lab = installation.lab
     lab.organization()
     lab.connected()
     # The credential report stays unfinished, so the sync waits while it is told to stop.
     lab.admin.set_credential_report(ACCOUNT, polls=1000)
-    process = subprocess.Popen(
-        [sys.executable, "-c", COLLECT.format(organization=ORGANIZATION)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    lab.admin.clear_calls()
+    process = zygote.start("sync", ORGANIZATION)
     try:
+        until(lambda: lab.admin.calls(action="iam:GenerateCredentialReport"))
         reading = "select count(*) from warehouse.connector_runs where status = 'running'"
-        until(lambda: lab.value(reading) == 1)
-        time.sleep(1)
+        assert lab.value(reading) == 1
         told_at = time.monotonic()
-        process.send_signal(told)
-        process.wait(timeout=30)
+        process.kill(told)
+        process.wait()
         assert time.monotonic() - told_at < 15
     finally:
         process.kill()
-        process.wait()
     with installation.instance() as instance:
         (run,) = instance.get_runs()
         # While it ran, run monitoring and the UI could find its process.

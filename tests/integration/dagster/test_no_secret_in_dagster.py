@@ -1,15 +1,11 @@
 """Dagster keeps what it is told: the external id and session secrets are never told to it."""
 
-import os
-import subprocess
-import sys
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from tests.integration.dagster.test_interruption import COLLECT
 from tests.integration.operations.lab import ORGANIZATION
 from thirdsentry_pipeline.operations.onboarding import onboard
 
@@ -37,21 +33,17 @@ def found(installation, mark):
 
 
 @pytest.mark.parametrize("fault", [None, "sts:AssumeRole"])
-def test_a_run_leaves_no_secret_in_dagsters_stores_or_its_output(installation, fault):
+def test_a_run_leaves_no_secret_in_dagsters_stores_or_its_output(installation, zygote, fault):
     lab = installation.lab
     lab.organization()
     external_id = onboard(lab.services, ORGANIZATION).external_id
     lab.connected()
     if fault:
         lab.admin.inject_fault(action=fault)
-    finished = subprocess.run(
-        [sys.executable, "-c", COLLECT.format(organization=ORGANIZATION)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = finished.stdout + finished.stderr
+    process = zygote.start("sync", ORGANIZATION)
+    assert process.wait() == (1 if fault else 0), process.said()
+    output = process.said()
+    assert "aws_evidence" in output
     logins = (lab.database.pipeline_url, lab.database.transform_url)
     passwords = [urlsplit(login).password for login in logins]
     for secret in (external_id, *passwords):

@@ -55,9 +55,9 @@ def variables_in(value):
 
 
 @pytest.fixture
-def dagster_url(postgres_server, dagster_template, monkeypatch):
+def dagster_url(postgres_server, dagster_template, worker_id, monkeypatch):
     """Dagster's own login as a deployment writes it, in the environment."""
-    name = f"{dagster_template}_deployed"
+    name = f"dagster_deployed_{worker_id}"
     drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
     postgres_server.execute(drop, create(name, dagster_template))
     url = with_database(postgres_server.settings.login_url("dagster"), name)
