@@ -152,8 +152,9 @@ def test_dagster_shows_runs_materializations_and_checks(demo):
             organizations = {partition.rpartition("|")[2] for partition in partitions}
             expected = {HEALTHY, GAPS} if kind is TRAIL else {HEALTHY, GAPS, DENIED}
             assert organizations == expected, kind
-        freshness = dg.AssetKey(["coverage", "evidence_freshness"])
-        assert instance.get_latest_materialization_event(freshness) is not None
+        for mart in ("evidence_freshness", "control_coverage", "coverage_daily"):
+            built = instance.get_latest_materialization_event(dg.AssetKey(["coverage", mart]))
+            assert built is not None
         check = dg.AssetCheckKey(dg.AssetKey(["aws", TRAIL.asset_name]), "reads_are_authorized")
         record = instance.get_latest_asset_check_evaluation_record(check)
         assert record is not None
