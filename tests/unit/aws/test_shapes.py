@@ -3,7 +3,7 @@ import math
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 from hypothesis import strategies as st
 
 from thirdsentry_pipeline.aws import shapes
@@ -29,12 +29,13 @@ READERS = [
 ]
 
 
-@pytest.mark.parametrize("reader", READERS)
 @given(value=ANYTHING)
-def test_no_value_makes_a_reader_fail_otherwise_than_malformed(reader, value):
-    for answer in ({"X": value}, value, {}):
-        with contextlib.suppress(MalformedAnswerError):
-            reader(answer, "X")
+def test_no_value_makes_a_reader_fail_otherwise_than_malformed(value):
+    for reader in READERS:
+        note(f"read by {reader.__name__}")
+        for answer in ({"X": value}, value, {}):
+            with contextlib.suppress(MalformedAnswerError):
+                reader(answer, "X")
 
 
 @pytest.mark.parametrize("value", ["", "a\x00b", "\ud800", 5, None, True, "x" * 5000])
