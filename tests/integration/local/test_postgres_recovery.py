@@ -134,10 +134,12 @@ def test_restart_keeps_the_port(stopped_home: Path) -> None:
 def test_taken_port_is_replaced_by_another(stopped_home: Path) -> None:
     server_file = stopped_home / "postgres" / "server.json"
     before = json.loads(server_file.read_text())["port"]
-    with socket.create_server(("127.0.0.1", before)):
-        with EmbeddedPostgres(stopped_home, durable=False):
-            assert json.loads(server_file.read_text())["port"] != before
-            assert ask(stopped_home, "select 1") == "1"
+    with (
+        socket.create_server(("127.0.0.1", before)),
+        EmbeddedPostgres(stopped_home, durable=False),
+    ):
+        assert json.loads(server_file.read_text())["port"] != before
+        assert ask(stopped_home, "select 1") == "1"
 
 
 def test_half_made_data_directory_is_made_anew(home: Path) -> None:
