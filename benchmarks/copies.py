@@ -22,46 +22,47 @@ _COPIES = """
     set synchronous_commit = off;
     set maintenance_work_mem = '512MB';
     create temporary table copies as
-        select lpad(to_hex({first} + n), 24, '0') as id, n from generate_series(1, {count}) as n;
+        select
+            lpad(to_hex({first} + n), 24, '0') as id, md5('connection' || n)::uuid as connection, n
+        from generate_series(1, {count}) as n;
     insert into warehouse.organizations (organization_id, name)
         select id, 'Copy ' || n from copies;
     insert into warehouse.connections (
         organization_id, connection_id, account_id, role_arn, credential_blob, key_version
-    ) select k.id, c.connection_id, c.account_id, c.role_arn, c.credential_blob, c.key_version
+    ) select k.id, k.connection, c.account_id, c.role_arn, c.credential_blob, c.key_version
     from copies k, warehouse.connections c where c.organization_id = {seed};
     insert into warehouse.evidence (
         organization_id, evidence_id, connection_id, account_id, evidence_type, subject, verdict,
         fingerprint, payload, payload_canonical, schema_version, first_run_id, first_observed_at
-    ) select k.id, e.evidence_id, e.connection_id, e.account_id, e.evidence_type, e.subject,
+    ) select k.id, e.evidence_id, k.connection, e.account_id, e.evidence_type, e.subject,
         e.verdict, e.fingerprint, e.payload, e.payload_canonical, e.schema_version,
         md5(k.id || ({days} - 1))::uuid, now() - make_interval(days => {days} - 1)
     from copies k, warehouse.evidence e where e.organization_id = {seed};
     insert into warehouse.evidence_state
-        select k.id, s.connection_id, s.evidence_type, s.evidence_id,
+        select k.id, k.connection, s.evidence_type, s.evidence_id,
             case when hashtext(k.id || s.evidence_type) % 5 = 0 then 'fail' else s.verdict end,
             s.fingerprint,
             now() - make_interval(hours => abs(hashtext(s.evidence_type || k.id) % 60)),
             now(), s.last_attempt_status, s.last_error_code
         from copies k, warehouse.evidence_state s where s.organization_id = {seed};
     create temporary table seen as
-        select e.evidence_id, e.connection_id, e.evidence_type
+        select e.evidence_id, e.evidence_type
         from warehouse.evidence e where e.organization_id = {seed};
 """
 _DAYS = """
     insert into warehouse.connector_runs (
         organization_id, run_id, connection_id, partition_day, dagster_run_id, status, started_at,
         finished_at
-    ) select k.id, md5(k.id || d)::uuid, c.connection_id, current_date - d, 'copy', 'succeeded',
+    ) select k.id, md5(k.id || d)::uuid, k.connection, current_date - d, 'copy', 'succeeded',
         now() - make_interval(days => d), now() - make_interval(days => d)
-    from copies k, warehouse.connections c, generate_series(0, {days} - 1) d
-    where c.organization_id = {seed};
+    from copies k, generate_series(0, {days} - 1) d;
     insert into warehouse.evidence_observations (
         organization_id, run_id, connection_id, evidence_type, read_status, evidence_id,
         observed_at
     ) select r.organization_id, r.run_id, r.connection_id, e.evidence_type, 'ok', e.evidence_id,
         r.started_at
     from warehouse.connector_runs r
-    join seen e on r.connection_id = e.connection_id
+    cross join seen e
     where r.dagster_run_id = 'copy';
 """
 _INDEXES = """
@@ -90,6 +91,8 @@ def fill(lab: Lab, seed: int, organizations: int, days: int) -> None:
         for _, create in indexes:
             admin.execute(create)
         admin.execute("vacuum analyze")
+        # Or what was just loaded is still being written while its readers are measured.
+        admin.execute("checkpoint")
 
 
 def _run(admin: psycopg.Connection, statements: str, values: dict[str, int | str]) -> None:

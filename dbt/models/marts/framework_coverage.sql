@@ -1,7 +1,7 @@
 -- By the bits of all controls, and not by control_coverage: its rows of a thousand organizations
 -- take thirty times as long. A test holds that the two agree.
 {%- set its_controls = 'from frameworks.first_control for frameworks.controls_total' %}
-with {{ judged_organizations(as_of()) }},
+with {{ judged_organizations() }},
 
 counted as (
   select

@@ -1,4 +1,4 @@
-with {{ judged_organizations(as_of()) }},
+with {{ judged_organizations() }},
 
 counted as (
   select
