@@ -30,7 +30,7 @@ select
   state.last_ok_at >= live.fresh_since as is_fresh,
   state.verdict is null and live.connected_at < live.fresh_since as is_missing,
   state.last_ok_at,
-  state.last_ok_at + live.stale_after as stale_at
+  coalesce(state.last_ok_at, live.connected_at) + live.stale_after as stale_at
 from {{ ref('stg_warehouse__organizations') }} as organizations
 cross join {{ ref('connectors') }} as connectors
 inner join {{ ref('int_evidence_controls') }} as types
