@@ -51,11 +51,12 @@ _COPIES = """
 """
 _DAYS = """
     insert into warehouse.connector_runs (
-        organization_id, run_id, connection_id, partition_day, dagster_run_id, status, started_at,
-        finished_at
-    ) select k.id, md5(k.id || d)::uuid, k.connection, current_date - d, 'copy', 'succeeded',
-        now() - make_interval(days => d), now() - make_interval(days => d)
-    from copies k, generate_series(0, {days} - 1) d;
+        organization_id, run_id, connection_id, account_id, partition_day, dagster_run_id, status,
+        started_at, finished_at
+    ) select k.id, md5(k.id || d)::uuid, k.connection, c.account_id, current_date - d, 'copy',
+        'succeeded', now() - make_interval(days => d), now() - make_interval(days => d)
+    from copies k, warehouse.connections c, generate_series(0, {days} - 1) d
+    where c.organization_id = {seed};
     insert into warehouse.evidence_observations (
         organization_id, run_id, connection_id, evidence_type, read_status, evidence_id,
         observed_at

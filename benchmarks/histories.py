@@ -30,10 +30,10 @@ _HISTORY = """
     update warehouse.organizations set created_at = now() - make_interval(days => {days} + 1);
     update warehouse.connections set connected_at = now() - make_interval(days => {days} + 1);
     insert into warehouse.connector_runs (
-        organization_id, run_id, connection_id, partition_day, dagster_run_id, status, api_calls,
-        started_at, finished_at
+        organization_id, run_id, connection_id, account_id, partition_day, dagster_run_id, status,
+        api_calls, started_at, finished_at
     ) select c.organization_id, md5(c.connection_id::text || d)::uuid, c.connection_id,
-        current_date - d, md5(c.connection_id::text || d), 'succeeded', 46,
+        c.account_id, current_date - d, md5(c.connection_id::text || d), 'succeeded', 46,
         now() - make_interval(days => d), now() - make_interval(days => d)
     from warehouse.connections c, generate_series(1, {days}) d;
     insert into warehouse.evidence_observations (

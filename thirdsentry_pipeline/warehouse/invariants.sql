@@ -83,7 +83,13 @@ left join warehouse.connections as k on k.connection_id = e.connection_id
 left join warehouse.connector_runs as r on r.run_id = e.first_run_id
 where
   (e.organization_id, e.account_id) is distinct from (k.organization_id, k.account_id)
-  or (e.organization_id, e.connection_id) is distinct from (r.organization_id, r.connection_id);
+  or (e.organization_id, e.connection_id, e.account_id)
+  is distinct from (r.organization_id, r.connection_id, r.account_id)
+union all
+select r.organization_id, format('run %s', r.run_id)
+from warehouse.connector_runs as r
+left join warehouse.connections as k on k.connection_id = r.connection_id
+where (r.organization_id, r.account_id) is distinct from (k.organization_id, k.account_id);
 
 -- I4 No pass and no "not applicable" without a complete read
 select o.organization_id, format('%s of run %s', o.evidence_type, o.run_id) as subject

@@ -100,6 +100,7 @@ def start_run(
         .values(
             run_id=run_id,
             connection_id=connection_id,
+            account_id=connection.account_id,
             partition_day=partition_day,
             dagster_run_id=dagster_run_id,
             worker=this_worker(),

@@ -94,6 +94,7 @@ connector_runs = Table(
     Column("organization_id", Text, FetchedValue(), primary_key=True),
     Column("run_id", Uuid, primary_key=True),
     Column("connection_id", Uuid),
+    Column("account_id", Text),
     Column("partition_day", Date),
     Column("dagster_run_id", Text),
     Column("worker", Text),

@@ -85,17 +85,17 @@ class Lab:
         moment = hours_ago(hours)
         self.admin.execute(
             "insert into warehouse.connector_runs (organization_id, run_id, connection_id,"
-            " partition_day, dagster_run_id, status, error_code, started_at, finished_at)"
-            " values (%s, %s, %s, %s, 'test', %s, %s, %s, %s)",
+            " account_id, partition_day, dagster_run_id, status, error_code, started_at,"
+            " finished_at) select organization_id, %s, connection_id, account_id, %s, 'test', %s,"
+            " %s, %s, %s from warehouse.connections where connection_id = %s",
             (
-                tenant.organization_id,
                 run_id,
-                connection_id,
                 moment.date(),
                 status,
                 error_code,
                 started,
                 None if status == "running" else moment,
+                connection_id,
             ),
         )
         return run_id

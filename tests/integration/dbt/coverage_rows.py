@@ -107,16 +107,16 @@ class Tenant:
         run_id = uuid4()
         self.admin.execute(
             "insert into warehouse.connector_runs (organization_id, run_id, connection_id,"
-            " partition_day, dagster_run_id, status, started_at, finished_at)"
-            " values (%s, %s, %s, %s, 'test', %s, %s, %s)",
+            " account_id, partition_day, dagster_run_id, status, started_at, finished_at)"
+            " select organization_id, %s, connection_id, account_id, %s, 'test', %s, %s, %s"
+            " from warehouse.connections where connection_id = %s",
             (
-                self.organization_id,
                 run_id,
-                connection_id,
                 observed_at.date(),
                 "succeeded" if read_status == "ok" else "failed",
                 observed_at,
                 observed_at,
+                connection_id,
             ),
         )
         evidence_id = None

@@ -16,6 +16,7 @@ from tests.integration.tenancy.attacks import (
     refused,
     table_of,
 )
+from tests.integration.warehouse.conftest import ACCOUNT
 
 if TYPE_CHECKING:
     from tests.integration.tenancy.town import Town
@@ -50,8 +51,8 @@ FOR_THE_VICTIM = {
     "a_run_for_the_victim": refused(
         "pipeline",
         "insert into warehouse.connector_runs (organization_id, run_id, connection_id,"
-        " partition_day, dagster_run_id)"
-        " values ('<victim>', gen_random_uuid(), '<victims_connection>', current_date, 'd')",
+        " account_id, partition_day, dagster_run_id) values ('<victim>', gen_random_uuid(),"
+        f" '<victims_connection>', '{ACCOUNT}', current_date, 'd')",
     ),
     "an_observation_for_the_victim": refused(
         "pipeline",
@@ -118,8 +119,9 @@ FOR_THE_VICTIM = {
 }  # fmt: skip
 INTO_THE_VICTIM = {
     "a_run_of_their_connection": (
-        "insert into warehouse.connector_runs (run_id, connection_id, partition_day,"
-        " dagster_run_id) values (gen_random_uuid(), '<victims_connection>', current_date, 'd')"
+        "insert into warehouse.connector_runs (run_id, connection_id, account_id,"
+        " partition_day, dagster_run_id) values (gen_random_uuid(), '<victims_connection>',"
+        f" '{ACCOUNT}', current_date, 'd')"
     ),
     "an_observation_of_their_run": (
         "insert into warehouse.evidence_observations (run_id, connection_id, evidence_type,"
@@ -191,8 +193,9 @@ def test_no_unique_key_tells_what_another_organization_has(town: Town) -> None:
             f" key_version) values ('<victims_connection>', '{account}', '{arn}', 'b', 1)"
         ),
         (
-            "insert into warehouse.connector_runs (run_id, connection_id, partition_day,"
-            " dagster_run_id) values ('<victims_run>', '<victims_connection>', current_date, 'd')"
+            "insert into warehouse.connector_runs (run_id, connection_id, account_id, partition_day,"
+            f" dagster_run_id) values ('<victims_run>', '<victims_connection>', '{account}',"
+            " current_date, 'd')"
         ),
         (
             "insert into warehouse.evidence (evidence_id, connection_id, account_id, evidence_type,"

@@ -137,6 +137,10 @@ BREAKS = {
         "update warehouse.evidence set account_id = '222222222222'",
         "I3 I5",
     ),
+    "a run of another account": (
+        "update warehouse.connector_runs set account_id = '222222222222' where status = 'running'",
+        "I3",
+    ),
     "a pass with a region unread": (
         (
             "update warehouse.evidence_observations set regions_unread = '{eu-west-1}'"

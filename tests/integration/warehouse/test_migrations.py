@@ -59,7 +59,9 @@ FILL = """
       credential_blob, key_version) values (repeat('a', 24), md5('c')::uuid, '111111111111',
       'arn:aws:iam::111111111111:role/x', '', 1);
     insert into warehouse.connector_runs (organization_id, run_id, connection_id, partition_day,
-      dagster_run_id) values (repeat('a', 24), md5('r')::uuid, md5('c')::uuid, current_date, 'd');
+      dagster_run_id, status, finished_at)
+    select repeat('a', 24), md5(id)::uuid, md5('c')::uuid, current_date, 'd', status, ended
+    from (values ('r', 'failed', now()), ('s', 'running', null)) as runs (id, status, ended);
     insert into warehouse.evidence (organization_id, connection_id, account_id, evidence_type,
       subject, verdict, fingerprint, payload, payload_canonical, schema_version, first_run_id)
     select repeat('a', 24), md5('c')::uuid, '111111111111', 'aws.x', 'account', 'pass',
@@ -74,6 +76,7 @@ FILL = """
     values (repeat('a', 24), md5('c')::uuid, 'aws.x', now(), 'denied');
 """
 FACTS = ("evidence", "evidence_observations", "evidence_state")
+BELONG = "select count(*) from warehouse.connector_runs where account_id = '111111111111'"
 
 
 def test_references_that_were_implied_hold_without_being_asked_for(
@@ -98,6 +101,11 @@ def test_references_that_were_implied_hold_without_being_asked_for(
                 for column in ("organization_id", "connection_id"):
                     with pytest.raises(psycopg.errors.ForeignKeyViolation):
                         admin.execute(astray(table, column))
+            # Runs are of their connection's account, ended ones too, and evidence of its run's.
+            assert admin.execute(BELONG).fetchone() == (2,)
+            for table in ("connector_runs", "evidence"):
+                with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                    admin.execute(astray(table, "account_id"))
     finally:
         server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
@@ -109,8 +117,17 @@ def digest(admin: psycopg.Connection, table: str) -> object:
 
 def astray(table: str, column: str) -> sql.Composed:
     """One of the rows again, under another key and with an owner that does not exist."""
-    other = {"organization_id": "repeat('b', 24)", "connection_id": "gen_random_uuid()"}[column]
-    fields = {"evidence_type": "'aws.y'", column: other}
+    other = {
+        "organization_id": "repeat('b', 24)",
+        "connection_id": "gen_random_uuid()",
+        "account_id": "'222222222222'",
+    }[column]
+    fields = {column: other}
+    fields |= (
+        {"run_id": "gen_random_uuid()"}
+        if table == "connector_runs"
+        else {"evidence_type": "'aws.y'"}
+    )
     if table == "evidence":
         fields |= {"evidence_id": "gen_random_uuid()", "payload_canonical": "'x'"}
         fields["fingerprint"] = "'fp1:' || encode(sha256('x'), 'hex')"

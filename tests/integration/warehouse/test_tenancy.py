@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tests.integration.warehouse.conftest import ok
+from tests.integration.warehouse.conftest import ACCOUNT, ok
 from thirdsentry_pipeline.domain.errors import ConfigurationError, InputError
 from thirdsentry_pipeline.warehouse import (
     alerts,
@@ -123,8 +123,8 @@ WRITES_FOR_OTHERS = {
     " role_arn, credential_blob, key_version) values (:other, gen_random_uuid(), '222222222222',"
     " 'arn:aws:iam::222222222222:role/x', 'b', 1)",
     "run": "insert into warehouse.connector_runs (organization_id, run_id, connection_id,"
-    " partition_day, dagster_run_id) values (:other, gen_random_uuid(), :their_connection,"
-    " current_date, 'd')",
+    f" account_id, partition_day, dagster_run_id) values (:other, gen_random_uuid(),"
+    f" :their_connection, '{ACCOUNT}', current_date, 'd')",
     "audit": "insert into warehouse.audit_log (organization_id, actor, action)"
     " values (:other, 'a', 'revoke')",
     "alert": "insert into warehouse.alerts (organization_id, kind, episode_key)"
@@ -157,8 +157,9 @@ def test_a_write_for_another_organization_is_refused(two: tuple[Tenant, Tenant],
 
 SMUGGLED = {
     "run of their connection": (
-        "insert into warehouse.connector_runs (run_id, connection_id, partition_day,"
-        " dagster_run_id) values (gen_random_uuid(), :connection_id, current_date, 'd')"
+        "insert into warehouse.connector_runs (run_id, connection_id, account_id,"
+        " partition_day, dagster_run_id) values (gen_random_uuid(), :connection_id,"
+        f" '{ACCOUNT}', current_date, 'd')"
     ),
     "observation of their run": (
         "insert into warehouse.evidence_observations (run_id, connection_id, evidence_type,"
