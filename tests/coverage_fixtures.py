@@ -10,9 +10,12 @@ from filelock import FileLock
 
 from tests.databases import DatabaseServer, WarehouseDatabase
 from tests.integration.dbt.dbt_command import DbtProject
+from tests.warm_dbt import write_program
+from thirdsentry_pipeline.assets import dbt_runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 BUILT = "coverage_built"
 
@@ -60,3 +63,9 @@ def covered_database(
     database.reset()
     yield database
     database.drop()
+
+
+@pytest.fixture
+def warm_dbt_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product starts a dbt program that has the session's server do it; the demo's is dbt."""
+    monkeypatch.setattr(dbt_runner, "DBT", write_program(tmp_path / "dbt"))

@@ -96,6 +96,26 @@ class DbtProcess:
         self._wait()
 
 
+PROGRAM = """#!{python}
+import os, sys, tempfile
+sys.path.insert(0, {repository!r})
+from pathlib import Path
+from tests.warm_dbt import DbtProcess
+with tempfile.TemporaryDirectory() as outputs:
+    done = DbtProcess(sys.argv[1:], Path.cwd(), os.environ, Path(outputs)).finish()
+sys.stdout.write(done.stdout)
+sys.stderr.write(done.stderr)
+sys.exit(done.returncode)
+"""
+
+
+def write_program(path: Path) -> str:
+    """A program that behaves as dbt, for what starts one by its path."""
+    path.write_text(PROGRAM.format(python=sys.executable, repository=str(REPOSITORY)))
+    path.chmod(0o755)
+    return str(path)
+
+
 def connected_server() -> socket.socket:
     """A connection to the session's server, which the first to ask starts."""
     home = Path(os.environ["THIRDSENTRY_TESTS_POSTGRES"])

@@ -1,5 +1,6 @@
 """Fault 21: every operation, in every region, failing in every way: exactly its part is unread."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -55,7 +56,6 @@ class Struck:
             self.account.spoil(key, 0, answer)
         self.twin = laboratory.collect(self.account).readings
         self.count = 0
-        self.is_wide = len(regions) > len(QUICK)
 
     @property
     def verdicts(self):
@@ -67,7 +67,8 @@ class Struck:
         self.count += 1
         self.account.spoil((action, region, None), 0, answer)
         try:
-            readings = self.laboratory.collect(self.account, self._types(action)).readings
+            types = self._types(action, expected)
+            readings = self.laboratory.collect(self.account, types).readings
         finally:
             self.account.mend((action, region, None), 0)
         served = self.laboratory.endpoint.served.values()
@@ -81,13 +82,13 @@ class Struck:
             else:
                 assert readings[kind] == self.twin[kind], where
 
-    def _types(self, action):
-        """All; over many regions those of the action's service, and one that is none of its."""
-        if not self.is_wide:
-            return tuple(EvidenceType)
-        service = "guardduty" if action.startswith("guardduty") else "cloudtrail"
-        beside = EvidenceType.PASSWORD_POLICY
-        return (beside, *(kind for kind in EvidenceType if f".{service}." in kind))
+    def _types(self, action, expected):
+        """Those that it touches, all others of its service, and in turn one that is none of its."""
+        service = re.split(r"\W", action)[0]
+        touched = {TYPE_OF[chain] for chain in expected}
+        near = [kind for kind in EvidenceType if kind in touched or f".{service}." in kind]
+        far = [kind for kind in EvidenceType if kind not in near]
+        return (*near, far[self.count % len(far)])
 
     def _hold(self, said, left, where):
         found = Left(said.read_status, said.verdict, said.error_code, said.regions_unread)

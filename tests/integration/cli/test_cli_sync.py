@@ -1,5 +1,6 @@
 """`sync` through Dagster and the marts it fills, from the command line."""
 
+import pytest
 from sqlalchemy import text
 
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION
@@ -90,6 +91,7 @@ def test_nothing_read_is_exit_1_with_its_document(thirdsentry, lab):
     assert outcome.document["dagster_run_id"]
 
 
+@pytest.mark.usefixtures("warm_dbt_program")
 def test_coverage_tells_why_a_control_is_not_passing(thirdsentry, lab):
     lab.organization()
     lab.connected()

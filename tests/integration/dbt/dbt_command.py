@@ -43,6 +43,7 @@ class DbtProject:
                 "DBT_PROFILES_DIR": str(self.directory),
                 "DBT_TARGET_PATH": str(self.artifacts / "target"),
                 "DBT_LOG_PATH": str(self.artifacts / "logs"),
+                "DBT_LOG_LEVEL_FILE": "none",
                 "THIRDSENTRY_DBT_HOST": str(url.hostname),
                 "THIRDSENTRY_DBT_PORT": str(url.port),
                 "THIRDSENTRY_DBT_USER": unquote(str(url.username)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
 from contextlib import contextmanager
@@ -129,6 +130,11 @@ def test_repeatable_reader_keeps_its_seed_rows(coverage_project, tenant):
 
 def test_two_builds_at_once_take_turns(coverage_project, tmp_path, admin):
     second = type(coverage_project)(coverage_project.database, tmp_path)
+    coverage_project.succeed("parse")
+    (tmp_path / "target").mkdir()
+    shutil.copy(
+        coverage_project.artifacts / "target" / "partial_parse.msgpack", tmp_path / "target"
+    )
     codes = []
     threads = [
         threading.Thread(target=lambda p=project: codes.append(p.run(*BUILD).returncode))
