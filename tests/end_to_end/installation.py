@@ -58,15 +58,18 @@ class Installation:
 
     @contextmanager
     def started(self, *arguments):
-        """A running command and the file of its stderr; killed at the end if it still runs."""
+        """A running command and the file of its stderr; killed at the end if it still runs.
+
+        What it prints is in a file beside that, whose name ends with ``.out``.
+        """
         errors = self.home.parent / f"{arguments[0]}-{free_port()}.err"
-        with errors.open("w") as stderr:
+        with errors.open("w") as stderr, errors.with_suffix(".out").open("w") as stdout:
             process = subprocess.Popen(
                 [COMMAND, *arguments],
                 env=self.environment,
                 cwd=self.home.parent,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=stdout,
                 stderr=stderr,
             )
         try:
