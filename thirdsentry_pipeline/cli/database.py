@@ -12,7 +12,7 @@ from thirdsentry_pipeline.local.database import running_database, start_database
 from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 from thirdsentry_pipeline.operations.database import prepare_database
 from thirdsentry_pipeline.settings import Role, Settings
-from thirdsentry_pipeline.warehouse.migrate import head_revision
+from thirdsentry_pipeline.warehouse.readiness import known_revisions
 
 ROLES: tuple[Role, ...] = tuple(role for role in get_args(Role) if role != "dagster")
 
@@ -30,7 +30,7 @@ def migrate(as_json: AsJson = False) -> None:
         prepare_database(settings)
         report("Building the coverage views")
         build_views(settings)
-    tell({"revision": head_revision()}, "The warehouse is at this version.", as_json=as_json)
+    tell({"revision": known_revisions()[-1]}, "The warehouse is at this version.", as_json=as_json)
 
 
 @app.command()
