@@ -23,7 +23,7 @@ PARAMETERS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
     "max_connections": "200",
-    "shared_buffers": "64MB",
+    "shared_buffers": "256MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
     "max_wal_size": "512MB",

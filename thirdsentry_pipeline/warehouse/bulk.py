@@ -1,6 +1,6 @@
 """Loading many facts of one organization at once: imports, backfills, restored archives.
 
-The facts go two thousand at a time, as one array for each column, in statements that pass every
+The facts go a thousand at a time, as one array for each column, in statements that pass every
 policy, check and key: COPY into a table under row security is refused, and a temporary table
 between would have each row written twice. While the server stores some, the client makes the
 next ones ready to send, to the last byte; few are held at once, however long the archive is. A
@@ -49,8 +49,10 @@ class Fact:
     first_run_id: UUID
 
 
-_FACTS_AT_A_TIME = 2_000
-_ASKED_FIRST = 50
+# Of more at once, the server gives their memory back and gets it anew each time; of fewer, it
+# waits more often.
+_FACTS_AT_A_TIME = 1_000
+_ASKED_FIRST = 25
 
 # "offset 0" keeps it one look into the unique index per fingerprint: without statistics on the
 # organization the planner takes reading all of its evidence, for every question, to be cheaper.

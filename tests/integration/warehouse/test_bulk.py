@@ -122,6 +122,14 @@ def test_a_restored_fact_has_the_id_it_would_have_anywhere(
     assert (ids[0].version, ids[0].variant) == (8, RFC_4122)
 
 
+def test_a_row_of_half_a_page_is_kept_as_it_came(tenant: Tenant) -> None:
+    one = fact(tenant, tenant.start(), 1)
+    payload = {"text": "x" * 3_000}
+    assert load(tenant, [replace(one, payload=payload)]) == 1
+    stored = tenant.rows("select payload, pg_column_compression(payload) from warehouse.evidence")
+    assert stored == [(payload, None)]
+
+
 def test_two_loads_fit_into_one_transaction(tenant: Tenant) -> None:
     run_id = tenant.start()
     with tenant.scope() as c:
