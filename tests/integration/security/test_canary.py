@@ -24,6 +24,7 @@ from tests.integration.security.traces import STORES, Traces, forms_of
 from thirdsentry_pipeline.aws.kms import TenantKeys
 from thirdsentry_pipeline.aws.sessions import PlatformAws
 from thirdsentry_pipeline.domain.policy import ROLE_NAME, permission_policy, trust_policy
+from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 from thirdsentry_pipeline.local.sandbox_process import SandboxProcess
 from thirdsentry_pipeline.settings import Settings
 
@@ -125,7 +126,7 @@ def journey() -> Iterator[Journey]:
         try:
             yield travel(operator, sandbox.admin, secrets)
         finally:
-            operator.run("thirdsentry", "db", "stop")
+            EmbeddedPostgres(operator.home).stop()
 
 
 def travel(operator: Operator, admin: SandboxAdmin, secrets: dict[str, bytes]) -> Journey:
