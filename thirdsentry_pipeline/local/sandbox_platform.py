@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 from uuid import uuid4
 
 from thirdsentry_pipeline.local.sandbox_request import (
@@ -76,16 +77,18 @@ def reset_sandbox(state: SandboxState, key: dict[str, str]) -> None:
 
 
 def _make_key(key: dict[str, str]) -> None:
-    from moto.kms.models import kms_backends  # noqa: PLC0415 - moto is heavy
+    from moto.kms import models  # noqa: PLC0415 - moto is heavy
 
-    backend: Any = kms_backends[PLATFORM_ACCOUNT_ID][REGION]
-    made = backend.create_key(
-        policy="",
-        key_usage="ENCRYPT_DECRYPT",
-        key_spec="SYMMETRIC_DEFAULT",
-        description="Wraps the organizations' data keys",
-        tags=None,
-    )
+    backend: Any = models.kms_backends[PLATFORM_ACCOUNT_ID][REGION]
+    # moto makes an RSA key for a symmetric one too, which takes a sixth of a second and has no use.
+    with patch.object(models, "generate_private_key", return_value=None):
+        made = backend.create_key(
+            policy="",
+            key_usage="ENCRYPT_DECRYPT",
+            key_spec="SYMMETRIC_DEFAULT",
+            description="Wraps the organizations' data keys",
+            tags=None,
+        )
     backend.keys.pop(made.id)
     made.id = key["key_id"]
     made.arn = f"arn:aws:kms:{REGION}:{PLATFORM_ACCOUNT_ID}:key/{made.id}"
