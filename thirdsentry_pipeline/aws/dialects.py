@@ -7,6 +7,7 @@ it would have sent. What no account has a part in is composed once per process.
 
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ _REGION: ContextVar[str | None] = ContextVar("where a request goes, if not home"
 
 
 class Dialects:
-    """The dialects of the services; not safe in several threads at once."""
+    """The dialects of the services; safe in several threads at once."""
 
     def __init__(self, loader: Any, config: Config, endpoint_url: str | None) -> None:
         self._session = botocore.session.Session(include_builtin_handlers=False)
@@ -50,6 +51,8 @@ class Dialects:
         self._config = config
         self._endpoint_url = endpoint_url
         self._made: dict[tuple[str, str], Dialect] = {}
+        # botocore sessions are not safe to create clients from in several threads at once.
+        self._lock = threading.Lock()
 
     def of(self, service: str, home: str) -> Dialect:
         """The dialect of one of `SERVICES`, for the partition of the region ``home``.
@@ -60,12 +63,13 @@ class Dialects:
         if service not in SERVICES:
             message = f"account sessions have no client of {service}"
             raise ValueError(message)
-        if (service, home) not in self._made:
-            client = self._session.create_client(
-                service, region_name=home, config=self._config, endpoint_url=self._endpoint_url
-            )
-            self._made[service, home] = Dialect(client, home)
-        return self._made[service, home]
+        with self._lock:
+            if (service, home) not in self._made:
+                client = self._session.create_client(
+                    service, region_name=home, config=self._config, endpoint_url=self._endpoint_url
+                )
+                self._made[service, home] = Dialect(client, home)
+            return self._made[service, home]
 
 
 class Dialect:

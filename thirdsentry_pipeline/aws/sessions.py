@@ -53,7 +53,7 @@ class PlatformAws:
         self._region = region
         self._session = botocore.session.Session()
         self._session.register_component("data_loader", _models())
-        self._dialects = Dialects(_models(), _CONFIG, endpoint_url)
+        self._dialects = _dialects(endpoint_url)
         # botocore sessions are not safe to create clients from in several threads at once.
         self._lock = threading.Lock()
         self._transport = self.new_transport()
@@ -182,6 +182,12 @@ _ANONYMOUS = Config(
 def _models() -> Loader:
     """The service models, read from disk once per process."""
     return create_loader(None)
+
+
+@functools.cache
+def _dialects(endpoint_url: str | None) -> Dialects:
+    """How services are spoken to at one address: made once per process, without credentials."""
+    return Dialects(_models(), _CONFIG, endpoint_url)
 
 
 def preload_models() -> None:
