@@ -27,6 +27,8 @@ PARAMETERS = {
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
     "max_wal_size": "512MB",
+    # What a load writes within the moment that passes until the log's own writer wakes up.
+    "wal_buffers": "32MB",
     "password_encryption": "scram-sha-256",
     "scram_iterations": SCRAM_ITERATIONS,
     "timezone": "UTC",
