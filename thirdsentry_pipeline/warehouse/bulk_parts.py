@@ -84,6 +84,7 @@ class PartWriter:
         self._dumping = Transformer(self._driver)
         self._begun: Future[PGresult | None] | None = None
         self._part: Part | None = None
+        self._c.exec_driver_sql("savepoint before_part")
 
     def prepare(self, arrays: dict[str, list[object]]) -> Part | None:
         """Make them ready to send; ``None`` when there are none."""
@@ -98,7 +99,11 @@ class PartWriter:
         self._part = part
         if part is None:
             return
-        self._c.exec_driver_sql("savepoint before_part")
+        # Both in one message: the server waits between two parts.
+        self._c.exec_driver_sql(
+            "release savepoint before_part; savepoint before_part",
+            execution_options={"no_parameters": True},
+        )
         sending = Event()
         self._begun = self._sender.submit(_send, self._driver.pgconn, part, sending)
         # Going on at once would keep Python's lock from the other thread.
@@ -113,7 +118,6 @@ class PartWriter:
             return 0
         result = self._begun.result()
         if result is not None and result.status == ExecStatus.COMMAND_OK:
-            self._c.exec_driver_sql("release savepoint before_part")
             return result.command_tuples or 0
         self._c.exec_driver_sql("rollback to savepoint before_part")
         # Whatever else was wrong is wrong again, and then raised.
