@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlalchemy import text
 
@@ -26,7 +27,6 @@ from thirdsentry_pipeline.warehouse.connections import lock_connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from uuid import UUID
 
     from sqlalchemy import Connection as DatabaseConnection
 
@@ -139,10 +139,10 @@ def _arrays(some: list[Fact], known: set[str]) -> dict[str, list[object]]:
     return {**arrays, "evidence_id": [_evidence_id(value) for value in values]}
 
 
-def _evidence_id(fingerprint: str) -> str:
+def _evidence_id(fingerprint: str) -> UUID:
     """A UUID of version 8: random ones cost more and scatter over two indexes."""
     digest = fingerprint.partition(":")[2]
-    return f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}"
+    return UUID(f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}")
 
 
 def _known(c: DatabaseConnection, facts: list[Fact]) -> set[str]:

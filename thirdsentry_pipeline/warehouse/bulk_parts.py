@@ -32,7 +32,7 @@ FED = {
     "first_run_id": "uuid",
 }
 """The columns that ``feed`` gives, and their types."""
-_ARRAYS = ("evidence_id", *FED)
+_ARRAYS = {"evidence_id": "uuid", **FED}
 
 
 def _insert(parameters: Mapping[str, str]) -> str:
@@ -41,9 +41,9 @@ def _insert(parameters: Mapping[str, str]) -> str:
     # rows of their own. The organization is asked for once and not per row.
     unnested = ", ".join(
         f"cast(unnest(cast({parameters[name]} as text[])) as {kind})"
-        if kind == "jsonb" or name == "evidence_id"
+        if kind == "jsonb"
         else f"unnest(cast({parameters[name]} as {kind}[]))"
-        for name, kind in {"evidence_id": "uuid", **FED}.items()
+        for name, kind in _ARRAYS.items()
     )
     return f"""
         insert into warehouse.evidence (organization_id, {", ".join(_ARRAYS)})
