@@ -53,7 +53,7 @@ class PlatformAws:
         self._region = region
         self._session = botocore.session.Session()
         self._session.register_component("data_loader", _models())
-        self._dialects = _dialects(endpoint_url)
+        self._dialects = _dialects(endpoint_url, _CONFIG)
         # botocore sessions are not safe to create clients from in several threads at once.
         self._lock = threading.Lock()
         self._transport = self.new_transport()
@@ -185,9 +185,9 @@ def _models() -> Loader:
 
 
 @functools.cache
-def _dialects(endpoint_url: str | None) -> Dialects:
+def _dialects(endpoint_url: str | None, config: Config) -> Dialects:
     """How services are spoken to at one address: made once per process, without credentials."""
-    return Dialects(_models(), _CONFIG, endpoint_url)
+    return Dialects(_models(), config, endpoint_url)
 
 
 def preload_models() -> None:
