@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 30
 _ANY_KEY = "seed"
 _CLIENTS_KEPT = 60
+_ONE_AT_A_TIME = threading.Lock()
+"""botocore sessions are not safe to create clients from in several threads at once."""
 
 
 class SandboxAdmin:
@@ -30,30 +33,34 @@ class SandboxAdmin:
     def client(self, service: str, account_id: str, region: str = "us-east-1") -> Any:
         """A boto3 client that acts as the root of the account, to seed it; kept for a while."""
         wanted = (service, account_id, region)
-        if wanted not in self._clients:
-            made = _session().client(
-                service,
-                region_name=region,
-                endpoint_url=self.endpoint_url,
-                config=Config(
-                    retries={"total_max_attempts": 1},
-                    s3={"addressing_style": "path"},
-                ),
-            )
+        with _ONE_AT_A_TIME:
+            if wanted not in self._clients:
+                if len(self._clients) == _CLIENTS_KEPT:
+                    del self._clients[next(iter(self._clients))]
+                self._clients[wanted] = self._made_client(*wanted)
+            return self._clients[wanted]
 
-            def sign_as(request: Any, **_: Any) -> None:
-                request.headers["x-moto-account-id"] = account_id
+    def _made_client(self, service: str, account_id: str, region: str) -> Any:
+        made = _session().client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint_url,
+            config=Config(
+                retries={"total_max_attempts": 1},
+                s3={"addressing_style": "path"},
+            ),
+        )
 
-            def drop_host_prefix(request: Any, **_: Any) -> None:
-                # s3control addresses <account>.<endpoint>, a name loopback has not
-                request.url = request.url.replace(f"//{account_id}.", "//", 1)
+        def sign_as(request: Any, **_: Any) -> None:
+            request.headers["x-moto-account-id"] = account_id
 
-            made.meta.events.register("before-sign.*.*", sign_as)
-            made.meta.events.register("before-send.s3-control", drop_host_prefix)
-            if len(self._clients) == _CLIENTS_KEPT:
-                self._clients.pop(next(iter(self._clients)))
-            self._clients[wanted] = made
-        return self._clients[wanted]
+        def drop_host_prefix(request: Any, **_: Any) -> None:
+            # s3control addresses <account>.<endpoint>, a name loopback has not
+            request.url = request.url.replace(f"//{account_id}.", "//", 1)
+
+        made.meta.events.register("before-sign.*.*", sign_as)
+        made.meta.events.register("before-send.s3-control", drop_host_prefix)
+        return made
 
     def environment(self) -> dict[str, str]:
         """The variables that point the pipeline at the sandbox."""
