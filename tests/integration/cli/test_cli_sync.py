@@ -101,6 +101,7 @@ def test_coverage_tells_why_a_control_is_not_passing(thirdsentry, lab):
         admin.execute(text("drop view coverage.organization_coverage"))
     asked = ("coverage", "--organization", ORGANIZATION)
     rows = thirdsentry(*asked, "--framework", "cis_aws", "--json").document
+    assert lab.value("select to_regclass('coverage.organization_coverage') is not null")
     assert {row["framework"] for row in rows} == {"cis_aws"}
     control = next(row for row in rows if row["control_id"] == "4.1")
     assert control["control_status"] == "failing"
