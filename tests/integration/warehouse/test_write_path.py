@@ -5,9 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psutil
@@ -19,9 +17,6 @@ from tests.integration.warehouse.conftest import ACCOUNT, DAY, Tenant, denied, o
 from thirdsentry_pipeline.domain.errors import InputError, RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType, Verdict
 from thirdsentry_pipeline.warehouse import connections, evidence, runs
-
-if TYPE_CHECKING:
-    from tests.databases import WarehouseDatabase
 
 pytestmark = pytest.mark.integration
 ALL_OK = tuple(ok(kind, note="same") for kind in EvidenceType)
@@ -340,61 +335,3 @@ def test_state_equals_its_recomputation(tenant: Tenant) -> None:
             (good.evidence_id, good.last_ok_at, tried.observed_at, tried.read_status)
     """)
     assert wrong == []
-
-
-def test_evidence_whose_hash_is_not_its_contents_is_refused(
-    tenant: Tenant, clean_database: WarehouseDatabase
-) -> None:
-    tenant.sync(ok(note=1))
-    with (
-        pytest.raises(IntegrityError, match="fingerprint_is_of_the_canonical"),
-        clean_database.engine("admin").begin() as c,
-    ):
-        c.execute(
-            text(
-                "insert into warehouse.evidence (organization_id, connection_id, account_id,"
-                " evidence_type, subject, verdict, fingerprint, payload, payload_canonical,"
-                " schema_version, first_run_id) select organization_id, connection_id, account_id,"
-                " evidence_type, subject, verdict, 'fp1:' || repeat('0', 64), payload,"
-                " payload_canonical, schema_version, first_run_id from warehouse.evidence"
-            )
-        )
-
-
-HASH = "encode(sha256(convert_to(payload_canonical || ' ', 'UTF8')), 'hex')"
-STORED = {
-    f"fingerprint = 'fp1:' || {HASH}": True,
-    f"fingerprint = 'fp20:' || {HASH}": True,
-    f"fingerprint = 'fp:' || {HASH}": False,
-    f"fingerprint = 'xfp1:' || {HASH}": False,
-    f"fingerprint = 'fp1:' || upper({HASH})": False,
-    f"fingerprint = 'fp1:' || {HASH} || ':'": False,
-    f"fingerprint = 'fp1' || {HASH}": False,
-    "evidence_type = 'gcp.iam.keys_2'": True,
-    "evidence_type = 'aws.iam.root_mfa '": False,
-    "evidence_type = 'AWS.iam.root_mfa'": False,
-    "evidence_type = 'aws..iam'": False,
-    "evidence_type = 'aws_.iam'": False,
-    "evidence_type = 'aws'": False,
-}
-
-
-def test_fingerprints_and_types_have_one_form(
-    tenant: Tenant, clean_database: WarehouseDatabase
-) -> None:
-    tenant.sync(ok(note=1))
-    stored = {}
-    for form in STORED:
-        column, _, value = form.partition(" = ")
-        fields = {"fingerprint": f"'fp1:' || {HASH}", "evidence_type": "evidence_type"}
-        fields |= {column: value}
-        with clean_database.engine("admin").connect() as c, suppress(IntegrityError):
-            c.exec_driver_sql(
-                "insert into warehouse.evidence (organization_id, connection_id, account_id,"
-                " evidence_type, subject, verdict, fingerprint, payload, payload_canonical,"
-                " schema_version, first_run_id) select organization_id, connection_id, account_id,"
-                f" {fields['evidence_type']}, subject, verdict, {fields['fingerprint']}, payload,"
-                " payload_canonical || ' ', schema_version, first_run_id from warehouse.evidence"
-            )
-            stored[form] = True
-    assert stored == {form: True for form, fits in STORED.items() if fits}
