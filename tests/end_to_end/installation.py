@@ -58,18 +58,15 @@ class Installation:
 
     @contextmanager
     def started(self, *arguments):
-        """A running command and the file of its stderr; killed at the end if it still runs.
-
-        What it prints is in a file beside that, whose name ends with ``.out``.
-        """
+        """A running command and the file of its stderr; killed at the end if it still runs."""
         errors = self.home.parent / f"{arguments[0]}-{free_port()}.err"
-        with errors.open("w") as stderr, errors.with_suffix(".out").open("w") as stdout:
+        with errors.open("w") as stderr:
             process = subprocess.Popen(
                 [COMMAND, *arguments],
                 env=self.environment,
                 cwd=self.home.parent,
                 stdin=subprocess.DEVNULL,
-                stdout=stdout,
+                stdout=subprocess.DEVNULL,
                 stderr=stderr,
             )
         try:

@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 from uuid import uuid4
 
 from thirdsentry_pipeline.local.sandbox_request import (
@@ -77,21 +76,22 @@ def reset_sandbox(state: SandboxState, key: dict[str, str]) -> None:
 
 
 def _make_key(key: dict[str, str]) -> None:
-    from moto.kms import models  # noqa: PLC0415 - moto is heavy
+    from moto.kms.models import kms_backends  # noqa: PLC0415 - moto is heavy
 
-    backend: Any = models.kms_backends[PLATFORM_ACCOUNT_ID][REGION]
-    # moto makes an RSA key for a symmetric one too, which takes a sixth of a second and has no use.
-    with patch.object(models, "generate_private_key", return_value=None):
-        made = backend.create_key(
-            policy="",
-            key_usage="ENCRYPT_DECRYPT",
-            key_spec="SYMMETRIC_DEFAULT",
-            description="Wraps the organizations' data keys",
-            tags=None,
-        )
+    backend: Any = kms_backends[PLATFORM_ACCOUNT_ID][REGION]
+    # moto makes a pair of keys for a symmetric key too: an RSA one, which takes a sixth of a
+    # second, and of no use. So it is made as another kind and becomes symmetric.
+    made = backend.create_key(
+        policy="",
+        key_usage="ENCRYPT_DECRYPT",
+        key_spec="ECC_NIST_P256",
+        description="Wraps the organizations' data keys",
+        tags=None,
+    )
     backend.keys.pop(made.id)
     made.id = key["key_id"]
     made.arn = f"arn:aws:kms:{REGION}:{PLATFORM_ACCOUNT_ID}:key/{made.id}"
+    made.key_spec = "SYMMETRIC_DEFAULT"
     made.key_material = base64.b64decode(key["material"])
     backend.keys[made.id] = made
     backend.create_alias(made.id, KEY_ALIAS)

@@ -1,3 +1,6 @@
+{%- set stale_after -%}
+  make_interval(hours => least(connectors.stale_after_hours, connections.stale_after_hours))
+{%- endset -%}
 -- "offset 0" keeps this a step of its own: what holds for a connection is worked out once for it,
 -- and not in each place that asks for it.
 with live as (
@@ -6,12 +9,8 @@ with live as (
     connections.connection_id,
     connections.connector,
     connections.connected_at,
-    make_interval(
-      hours => least(connectors.stale_after_hours, connections.stale_after_hours)
-    ) as stale_after,
-    {{ as_of() }} - make_interval(
-      hours => least(connectors.stale_after_hours, connections.stale_after_hours)
-    ) as fresh_since
+    {{ stale_after }} as stale_after,
+    {{ as_of() }} - {{ stale_after }} as fresh_since
   from {{ ref('stg_warehouse__connections') }} as connections
   inner join {{ ref('connectors') }} as connectors
     on connections.connector = connectors.connector
