@@ -61,6 +61,10 @@ def ok(
     )
 
 
+ALL_OK = tuple(ok(kind, note="same") for kind in EvidenceType)
+"""One good reading of every type, the same each time."""
+
+
 def denied(evidence_type: EvidenceType = EvidenceType.ROOT_MFA) -> FingerprintedReading:
     reading = Reading(evidence_type, ReadStatus.DENIED, error_code=ErrorCode.DENIED)
     return FingerprintedReading(reading, "account", None)
