@@ -104,8 +104,7 @@ def _copy(admin: psycopg.Connection, facts: Sequence[Fact]) -> None:
 
 
 def _load(lab: Lab, organization: str, facts: Sequence[Fact], expected: int) -> None:
-    with organization_scope(lab.services.pipeline, organization) as database:
-        stored = load_evidence(database, facts)
+    stored = load_evidence(lab.services.pipeline, organization, facts)
     if stored != expected:
         message = f"{stored} facts were stored, not {expected}"
         raise RuntimeError(message)

@@ -26,7 +26,7 @@ PARAMETERS = {
     "shared_buffers": "256MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
-    "max_wal_size": "512MB",
+    "max_wal_size": "1GB",
     # What a load writes within the moment that passes until the log's own writer wakes up.
     "wal_buffers": "32MB",
     "password_encryption": "scram-sha-256",

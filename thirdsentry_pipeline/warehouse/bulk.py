@@ -2,9 +2,10 @@
 
 The facts go a thousand at a time, as one array for each column, in statements that pass every
 policy, check and key: COPY into a table under row security is refused, and a temporary table
-between would have each row written twice. While the server stores some, the client makes the
-next ones ready to send, to the last byte; few are held at once, however long the archive is. A
-fact that is known already stays as it is.
+between would have each row written twice. Two sessions store half of the facts each, for the
+server has more to do than the client and does a session's work on one core. While they store
+some, the client makes the next ones ready to send, to the last byte; few are held at once,
+however long the archive is. A fact that is known already stays as it is.
 
 No command calls it: a run brings seven facts of one account, which `evidence.record_readings`
 stores in one statement, and runs of several organizations share no transaction. This is the door
@@ -15,20 +16,23 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sqlalchemy import text
 
-from thirdsentry_pipeline.warehouse.bulk_parts import FED, PartWriter
+from thirdsentry_pipeline.warehouse.bulk_parts import FED, SHARED, PartWriter
 from thirdsentry_pipeline.warehouse.connections import lock_connections
+from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from uuid import UUID
 
     from sqlalchemy import Connection as DatabaseConnection
+    from sqlalchemy import Engine
 
     from thirdsentry_pipeline.domain.evidence import EvidenceType, Verdict
     from thirdsentry_pipeline.domain.fingerprint import Fingerprint
@@ -67,41 +71,34 @@ _KNOWN = """
     ) as found
 """
 # A plan for these very arrays would hold them as constants, and copy megabytes of them.
-_PLAN_FOR_ANY = text("""
-    select
-        current_setting('plan_cache_mode'),
-        set_config('plan_cache_mode', 'force_generic_plan', true)
-""")
-_PLAN_AS_BEFORE = text("select set_config('plan_cache_mode', :planning, true)")
+_PLAN_FOR_ANY = text("select set_config('plan_cache_mode', 'force_generic_plan', true)")
 
 
-def load_evidence(c: DatabaseConnection, facts: Iterable[Fact]) -> int:
-    """Store the facts nobody saw before, in the caller's transaction; how many those were.
+def load_evidence(pipeline: Engine, organization_id: str, facts: Iterable[Fact]) -> int:
+    """Store the facts nobody saw before; how many those were.
 
-    The caller has entered an organization's scope, and its runs and connections exist. All of
-    its connections are locked until the transaction ends: its runs, and other loads, wait, and
-    fail when that takes longer than a lock may (15 s): load more than 100,000 facts in several
-    transactions.
-    Whatever is raised, by ``facts`` too, leaves none of them behind.
+    The organization's runs and connections exist. All of its connections are locked until the
+    load ends: its runs, and other loads, wait, and fail when that takes longer than a lock may
+    (15 s): load more than 100,000 facts at several times.
+    Whatever is raised, by ``facts`` too, leaves none of them behind. Each half is a transaction
+    and both commit at the end: a server that dies between the two leaves one half, and the same
+    load again stores the other.
     """
-    remaining = iter(facts)
     stored = 0
-    with c.begin_nested(), ThreadPoolExecutor(max_workers=1) as sender:
+    with ExitStack() as scopes:
+        first, second = (
+            scopes.enter_context(organization_scope(pipeline, organization_id)) for _ in range(2)
+        )
         # Whoever writes evidence holds its connection: so no two wait for each other's facts,
         # in whatever order those come.
-        lock_connections(c)
-        planning: str = c.execute(_PLAN_FOR_ANY).scalar_one()
-        writer = PartWriter(c, sender)
-        some, later = _take(remaining), _take(remaining)
-        known = _known(c, some)
-        while some:
-            part = writer.prepare(_arrays(some, known))
-            stored += writer.finish()
-            known = _known(c, later)
-            writer.begin(part)
-            some, later = later, _take(remaining)
-        stored += writer.finish()
-        c.execute(_PLAN_AS_BEFORE, {"planning": planning})
+        lock_connections(first)
+        sender = scopes.enter_context(ThreadPoolExecutor(max_workers=2))
+        lower, upper = _Session(first, sender), _Session(second, sender)
+        for now, then in pairwise(_halves(facts)):
+            stored += lower.store(now.lower, then.lower)
+            stored += upper.store(now.upper, then.upper)
+        stored += lower.finish()
+        stored += upper.finish()
     return stored
 
 
@@ -113,16 +110,58 @@ def feed(fact: Fact) -> tuple[object, ...]:
         str(fact.evidence_type),
         fact.subject,
         str(fact.verdict),
+        fact.schema_version,
+        fact.first_run_id,
         fact.fingerprint.value,
         json.dumps(fact.payload),
         fact.fingerprint.canonical.decode(),
-        fact.schema_version,
-        fact.first_run_id,
     )
 
 
-def _take(remaining: Iterator[Fact]) -> list[Fact]:
-    return list(islice(remaining, _FACTS_AT_A_TIME))
+@dataclass(frozen=True, slots=True)
+class _Halves:
+    """Facts by their fingerprints: the same fact is always in the same half.
+
+    So no session waits for what the other has not committed.
+    """
+
+    lower: list[Fact]
+    upper: list[Fact]
+
+
+def _halves(facts: Iterable[Fact]) -> Iterator[_Halves]:
+    """As many as two sessions take at a time, with none before and after all."""
+    remaining = iter(facts)
+    yield _Halves([], [])
+    while some := list(islice(remaining, 2 * _FACTS_AT_A_TIME)):
+        halves = _Halves([], [])
+        for fact in some:
+            is_lower = _digest(fact.fingerprint.value) < "8"
+            (halves.lower if is_lower else halves.upper).append(fact)
+        yield halves
+    yield _Halves([], [])
+
+
+class _Session:
+    """What stores one half, in a transaction of its own."""
+
+    def __init__(self, c: DatabaseConnection, sender: ThreadPoolExecutor) -> None:
+        self._c = c
+        c.execute(_PLAN_FOR_ANY)
+        self._writer = PartWriter(c, sender)
+        self._known: set[str] = set()
+
+    def store(self, now: list[Fact], then: list[Fact]) -> int:
+        """Begin to store ``now``; how many of those before were stored."""
+        part = self._writer.prepare(_arrays(now, self._known))
+        stored = self._writer.finish()
+        self._known = _known(self._c, then)
+        self._writer.begin(part)
+        return stored
+
+    def finish(self) -> int:
+        """How many of the last ones were stored."""
+        return self._writer.finish()
 
 
 def _arrays(some: list[Fact], known: set[str]) -> dict[str, list[object]]:
@@ -134,15 +173,24 @@ def _arrays(some: list[Fact], known: set[str]) -> dict[str, list[object]]:
     if not new:
         return {}
     values = sorted(new)
-    columns = zip(*(feed(new[value]) for value in values), strict=True)
+    rows = [feed(new[value]) for value in values]
+    shared: dict[tuple[object, ...], int] = {}
+    places = [shared.setdefault(row[: len(SHARED)], len(shared) + 1) for row in rows]
+    columns = chain(
+        zip(*shared, strict=True), zip(*(row[len(SHARED) :] for row in rows), strict=True)
+    )
     arrays = dict(zip(FED, map(list, columns), strict=True))
-    return {**arrays, "evidence_id": [_evidence_id(value) for value in values]}
+    return {**arrays, "place": places, "evidence_id": [_evidence_id(value) for value in values]}
 
 
-def _evidence_id(fingerprint: str) -> UUID:
+def _evidence_id(fingerprint: str) -> str:
     """A UUID of version 8: random ones cost more and scatter over two indexes."""
-    digest = fingerprint.partition(":")[2]
-    return UUID(f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}")
+    digest = _digest(fingerprint)
+    return f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}"
+
+
+def _digest(fingerprint: str) -> str:
+    return fingerprint.partition(":")[2]
 
 
 def _known(c: DatabaseConnection, facts: list[Fact]) -> set[str]:

@@ -19,35 +19,47 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
     from sqlalchemy import Connection as DatabaseConnection
 
-FED = {
+SHARED = {
     "connection_id": "uuid",
     "account_id": "text",
     "evidence_type": "text",
     "subject": "text",
     "verdict": "text",
-    "fingerprint": "text",
-    "payload": "jsonb",
-    "payload_canonical": "text",
     "schema_version": "integer",
     "first_run_id": "uuid",
 }
-"""The columns that ``feed`` gives, and their types."""
-_ARRAYS = {"evidence_id": "uuid", **FED}
+"""Columns that many facts have in common, and their types."""
+OWN = {"fingerprint": "text", "payload": "jsonb", "payload_canonical": "text"}
+FED = (*SHARED, *OWN)
+"""The columns that ``feed`` gives."""
+_OF_EACH = {"place": "integer", "evidence_id": "uuid", **OWN}
+_ARRAYS = (*SHARED, *_OF_EACH)
+_SENT_AS_TEXT = {"jsonb", "uuid"}
 
 
 def _insert(parameters: Mapping[str, str]) -> str:
-    """The statement, with its parameters as its sender writes them."""
+    """The statement, with its parameters as its sender writes them.
+
+    What facts have in common is sent once, and each fact says where among it its own stands.
+    """
     # Beside each other in the select list, the arrays are read in step and never copied into
     # rows of their own. The organization is asked for once and not per row.
     unnested = ", ".join(
-        f"cast(unnest(cast({parameters[name]} as text[])) as {kind})"
-        if kind == "jsonb"
-        else f"unnest(cast({parameters[name]} as {kind}[]))"
-        for name, kind in _ARRAYS.items()
+        f"cast(unnest(cast({parameters[name]} as text[])) as {kind}) as {name}"
+        if kind in _SENT_AS_TEXT
+        else f"unnest(cast({parameters[name]} as {kind}[])) as {name}"
+        for name, kind in _OF_EACH.items()
+    )
+    shared = ", ".join(
+        f"(cast({parameters[name]} as {kind}[]))[facts.place]" for name, kind in SHARED.items()
     )
     return f"""
-        insert into warehouse.evidence (organization_id, {", ".join(_ARRAYS)})
-        select (select warehouse.require_organization()), {unnested}
+        insert into warehouse.evidence
+            (organization_id, {", ".join(SHARED)}, evidence_id, {", ".join(OWN)})
+        select
+            (select warehouse.require_organization()), {shared},
+            facts.evidence_id, {", ".join(f"facts.{name}" for name in OWN)}
+        from (select {unnested}) as facts
     """
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import RFC_4122
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.integration.audit.waiting import until_waiting
@@ -23,10 +24,10 @@ from thirdsentry_pipeline.warehouse.database import is_lost_connection
 from thirdsentry_pipeline.warehouse.evidence import FingerprintedReading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from uuid import UUID
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 pytestmark = pytest.mark.integration
 COUNT = "select count(*) from warehouse.evidence"
@@ -52,9 +53,8 @@ def fact(tenant: Tenant, run_id: UUID, number: int) -> Fact:
     )
 
 
-def load(tenant: Tenant, facts: list[Fact]) -> int:
-    with tenant.scope() as c:
-        return load_evidence(c, facts)
+def load(tenant: Tenant, facts: Iterable[Fact]) -> int:
+    return load_evidence(tenant.engine, tenant.organization_id, facts)
 
 
 def test_a_load_stores_each_fact_once_and_a_second_one_nothing(tenant: Tenant) -> None:
@@ -66,6 +66,44 @@ def test_a_load_stores_each_fact_once_and_a_second_one_nothing(tenant: Tenant) -
     assert sorted(row.payload["number"] for row in stored) == list(range(200))
     assert {row.payload_canonical for row in stored} == {
         one.fingerprint.canonical.decode() for one in facts
+    }
+
+
+def test_each_fact_keeps_its_own_run_connection_type_and_verdict(tenant: Tenant) -> None:
+    other = tenant.connect("222222222222")
+    run_ids = [tenant.start(), tenant.start(), tenant.start(connection_id=other)]
+    kinds = [*EvidenceType]
+    facts = []
+    for number in range(60):
+        one = replace(
+            fact(tenant, run_ids[number % 3], number),
+            evidence_type=kinds[number % len(kinds)],
+            verdict=Verdict.FAIL if number % 5 else Verdict.PASS,
+            schema_version=1 + number % 2,
+            subject=f"subject-{number % 4}",
+        )
+        if number % 3 == 2:
+            one = replace(one, connection_id=other, account_id="222222222222")
+        facts.append(one)
+    assert load(tenant, facts) == 60
+    stored = tenant.rows("""
+        select
+            first_run_id, connection_id, account_id, evidence_type, verdict, schema_version,
+            subject, fingerprint
+        from warehouse.evidence
+    """)
+    assert set(stored) == {
+        (
+            one.first_run_id,
+            one.connection_id,
+            one.account_id,
+            one.evidence_type,
+            one.verdict,
+            one.schema_version,
+            one.subject,
+            one.fingerprint.value,
+        )
+        for one in facts
     }
 
 
@@ -102,13 +140,12 @@ def test_a_long_archive_is_read_no_further_than_the_server_keeps_up(
     run_id = tenant.start()
 
     def archive() -> Iterator[Fact]:
-        for number in range(40):
+        for number in range(80):
             ahead.append(number + 1 - sum(stored))
             yield fact(tenant, run_id, number)
 
-    with tenant.scope() as c:
-        assert load_evidence(c, archive()) == 40
-    assert max(ahead) <= 4 * 3
+    assert load(tenant, archive()) == 80
+    assert max(ahead) <= 4 * 2 * 3
 
 
 def test_a_restored_fact_has_the_id_it_would_have_anywhere(
@@ -130,13 +167,6 @@ def test_a_row_of_half_a_page_is_kept_as_it_came(tenant: Tenant) -> None:
     assert stored == [(payload, None)]
 
 
-def test_two_loads_fit_into_one_transaction(tenant: Tenant) -> None:
-    run_id = tenant.start()
-    with tenant.scope() as c:
-        assert load_evidence(c, [fact(tenant, run_id, 1)]) == 1
-        assert load_evidence(c, [fact(tenant, run_id, 1), fact(tenant, run_id, 2)]) == 1
-
-
 def test_what_a_few_questions_missed_is_stored_once_all_the_same(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,23 +178,45 @@ def test_what_a_few_questions_missed_is_stored_once_all_the_same(
     assert tenant.rows(COUNT)[0][0] == 10
 
 
-def test_an_archive_that_breaks_off_leaves_nothing_and_a_usable_transaction(
+def test_an_archive_that_breaks_off_leaves_nothing(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
     run_id = tenant.start()
 
     def broken() -> Iterator[Fact]:
-        yield from (fact(tenant, run_id, number) for number in range(11))
+        yield from (fact(tenant, run_id, number) for number in range(22))
         message = "the archive ends here"
         raise OSError(message)
 
-    with tenant.scope() as c:
-        with pytest.raises(OSError, match="ends here"):
-            load_evidence(c, broken())
-        assert c.exec_driver_sql(COUNT).scalar_one() == 0
-        assert load_evidence(c, [fact(tenant, run_id, 1)]) == 1
-        assert c.exec_driver_sql("show plan_cache_mode").scalar_one() == "auto"
+    with pytest.raises(OSError, match="ends here"):
+        load(tenant, broken())
+    assert tenant.rows(COUNT)[0][0] == 0
+    assert load(tenant, [fact(tenant, run_id, 1)]) == 1
+    assert tenant.rows("show plan_cache_mode") == [("auto",)]
+
+
+def test_a_server_that_dies_between_the_commits_leaves_one_half_and_a_second_load_the_other(
+    tenant: Tenant, admin: Engine
+) -> None:
+    run_id = tenant.start()
+    facts = [fact(tenant, run_id, number) for number in range(50)]
+    commits = []
+
+    def die_at_the_second(_: Connection) -> None:
+        commits.append(True)
+        if len(commits) == 2:
+            with admin.begin() as c:
+                c.exec_driver_sql(TERMINATE)
+
+    event.listen(tenant.engine, "commit", die_at_the_second)
+    with pytest.raises(OperationalError) as broken:
+        load(tenant, facts)
+    event.remove(tenant.engine, "commit", die_at_the_second)
+    assert is_lost_connection(broken.value)
+    half = tenant.rows(COUNT)[0][0]
+    assert 0 < half < 50
+    assert load(tenant, facts) == 50 - half
 
 
 def test_loads_and_a_run_that_bring_the_same_facts_wait_for_each_other_in_one_order(
@@ -172,7 +224,7 @@ def test_loads_and_a_run_that_bring_the_same_facts_wait_for_each_other_in_one_or
 ) -> None:
     monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
     first, second = tenant.start(), tenant.start()
-    facts = [fact(tenant, first, number) for number in range(12)]
+    facts = [fact(tenant, first, number) for number in range(24)]
     # A run brings the first and the last, which are of two types.
     facts[0] = replace(facts[0], evidence_type=EvidenceType.ROOT_MFA)
     readings = [
@@ -181,20 +233,19 @@ def test_loads_and_a_run_that_bring_the_same_facts_wait_for_each_other_in_one_or
             one.subject,
             one.fingerprint,
         )
-        for one in (facts[0], facts[11])
+        for one in (facts[0], facts[23])
     ]
     with ThreadPoolExecutor() as others:
         begun = []
 
         def meeting_others() -> Iterator[Fact]:
-            yield from facts[:9]
+            yield from facts[:15]
             begun.append(others.submit(load, tenant, facts[::-1]))
             begun.append(others.submit(tenant.record, second, *readings))
             until_waiting(admin, 2)
-            yield from facts[9:]
+            yield from facts[15:]
 
-        with tenant.scope() as c:
-            assert load_evidence(c, meeting_others()) == 12
+        assert load(tenant, meeting_others()) == 24
         assert begun[0].result() == 0
         assert [one.is_new for one in begun[1].result()] == [False, False]
 
@@ -222,8 +273,8 @@ def test_a_connection_that_breaks_leaves_nothing_and_is_told_as_lost(
                     c.exec_driver_sql(TERMINATE)
             yield fact(tenant, run_id, number)
 
-    with pytest.raises(OperationalError) as broken, tenant.scope() as c:
-        load_evidence(c, archive())
+    with pytest.raises(OperationalError) as broken:
+        load(tenant, archive())
     assert is_lost_connection(broken.value)
     assert tenant.rows(COUNT)[0][0] == 0
 
