@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from queue import Empty
+from typing import TYPE_CHECKING, TypeVar
 
 from thirdsentry_pipeline.domain.errors import RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from queue import SimpleQueue
 
     from thirdsentry_pipeline.aws.account_session import AccountSession
+
+T = TypeVar("T")
+_LOOK_UP_SECONDS = 1.0
+
+
+def take(ended: SimpleQueue[T]) -> T:
+    """Wait for the next of ``ended``, and let signals reach the thread that waits.
+
+    A signal that comes while a thread is on its way into a wait, or that the system hands to
+    another thread, is only noted: it ends no wait, and would be heard when the wait is over.
+    """
+    while True:
+        with suppress(Empty):
+            return ended.get(timeout=_LOOK_UP_SECONDS)
 
 
 class Interruption:

@@ -8,12 +8,13 @@ failed before the interruption goes on its way.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from thirdsentry_pipeline.domain.identifiers import parse_organization_id
-from thirdsentry_pipeline.operations.interruption import Interruption
+from thirdsentry_pipeline.operations.interruption import Interruption, take
 from thirdsentry_pipeline.operations.sync_connection import ConnectionReader
 from thirdsentry_pipeline.operations.sync_results import ConnectionSync, OrganizationSync
 from thirdsentry_pipeline.warehouse import connections
@@ -81,9 +82,12 @@ def sync_organization(
     pool = ThreadPoolExecutor(
         max_workers=min(CONCURRENT_CONNECTIONS, len(due)) or 1, thread_name_prefix="connection"
     )
+    ended: SimpleQueue[Future[ConnectionSync]] = SimpleQueue()
     try:
-        for future in as_completed([pool.submit(reader.read, one) for one in due]):
-            outcome = future.result()
+        for one in due:
+            pool.submit(reader.read, one).add_done_callback(ended.put)
+        for _ in due:
+            outcome = take(ended).result()
             finished.append(outcome)
             logger.info("%s", outcome.sentence())
             if on_progress is not None:

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from thirdsentry_pipeline.operations.interruption import Interruption
+from thirdsentry_pipeline.operations.interruption import Interruption, take
 from thirdsentry_pipeline.operations.sync import sync_organization
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def sync_organizations(
         for organization_id, own_days in days.items():
             pool.submit(batch.sync, organization_id, own_days)
         for _ in partitions:
-            day, organization_id, outcome = batch.ended.get()
+            day, organization_id, outcome = take(batch.ended)
             if isinstance(outcome, Exception):
                 logger.error("organization %s: %s", organization_id, type(outcome).__name__)
                 failures.append(outcome)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from dagster._core.origin import JobPythonOrigin
 from psycopg import sql
 
 from tests.daemon_turns import may_start, monitor, queue
+from tests.waiting import until
 from thirdsentry_pipeline.assets.evidence import STATUS_TAG
 from thirdsentry_pipeline.assets.evidence_specs import EVIDENCE_KEYS
 from thirdsentry_pipeline.automation import fork_launcher, kept_connections, launch
@@ -239,13 +239,6 @@ def test_a_forked_batch_keeps_good_denied_and_closed_organizations_apart(forking
 
 def gone(worker):
     until(lambda: worker.presence() is Presence.GONE)
-
-
-def until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def test_kept_connections_that_broke_are_replaced_unseen(

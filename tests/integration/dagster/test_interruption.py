@@ -7,16 +7,10 @@ import pytest
 from dagster import DagsterRunStatus
 
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION
+from tests.waiting import until
 from thirdsentry_pipeline.automation.run_workers import RunWorker
 
 pytestmark = pytest.mark.integration
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])

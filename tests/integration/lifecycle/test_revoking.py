@@ -1,6 +1,5 @@
 """Revoking: at once, also under a running sync; what was proved stays readable."""
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +8,7 @@ from dagster import build_sensor_context
 from sqlalchemy.exc import OperationalError
 
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION
+from tests.waiting import until
 from thirdsentry_pipeline.automation.launch import run_evidence_job
 from thirdsentry_pipeline.definitions import defs
 from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType
@@ -29,14 +29,6 @@ WRITTEN_LATER = """
       + (select count(*) from warehouse.evidence_observations where connection_id = :id)
       + (select count(*) from warehouse.evidence_state where connection_id = :id)
 """
-
-
-def until(seen, seconds=30):
-    """Wait for what another thread or process does."""
-    pause, end = threading.Event(), time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < end, "it did not happen in time"
-        pause.wait(0.02)
 
 
 def test_a_connection_revoked_while_it_is_read_has_nothing_written(acme):

@@ -1,10 +1,13 @@
 """A sync against the sandbox over HTTP and a real Postgres."""
 
+import signal
+import threading
 import time
 
 import pytest
 
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION
+from tests.waiting import until
 from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType, ReadStatus
 from thirdsentry_pipeline.domain.identifiers import today
 from thirdsentry_pipeline.operations import sync_connection
@@ -198,3 +201,25 @@ def test_an_interruption_ends_the_runs_under_way(organization_lab):
         ACCOUNT: "succeeded",
         OTHER_ACCOUNT: "failed",
     }
+
+
+def test_a_signal_that_another_thread_takes_ends_the_runs_under_way(organization_lab):
+    lab = organization_lab
+    lab.connected(account_id=ACCOUNT)
+    lab.admin.set_credential_report(ACCOUNT, polls=1000)
+    running = "select count(*) from warehouse.connector_runs where status = 'running'"
+
+    def take_the_signal():
+        until(lambda: lab.value(running) == 1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    taker = threading.Thread(target=take_the_signal)
+    taker.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sync(lab)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        taker.join()
+    assert lab.value("select status from warehouse.connector_runs") == "failed"
