@@ -1,10 +1,13 @@
+import functools
 import logging
+import os
 import threading
 import time
 
 import pytest
 from botocore.exceptions import ClientError
 
+from thirdsentry_pipeline.aws import reading
 from thirdsentry_pipeline.aws.errors import RegionDisabled
 from thirdsentry_pipeline.aws.reading import Reads, attempt, settled, within_scope
 from thirdsentry_pipeline.domain.evidence import ErrorCode
@@ -97,6 +100,31 @@ def test_no_more_than_the_bound_runs_at_once():
         reads.start("a:X", read)
     reads.finish()
     assert most == 3
+
+
+needs_policies = pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux alone has it")
+
+
+@needs_policies
+def test_a_read_that_an_answer_wakes_takes_no_core_from_another():
+    reads = Reads(max_workers=1, deadline_seconds=10)
+    policy = reads.start("a:X", lambda: os.sched_getscheduler(0))
+    reads.finish()
+    assert policy.answer == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@needs_policies
+def test_where_threads_may_not_choose_their_policy_reads_are_read_all_the_same(monkeypatch):
+    def forbidden(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden)
+    monkeypatch.setattr(reading, "_threads", functools.cache(reading._threads.__wrapped__))
+    reads = Reads(max_workers=1, deadline_seconds=10)
+    read = reads.start("a:X", lambda: "read")
+    reads.finish()
+    assert read.answer == "read"
 
 
 def test_regions_not_in_use_leave_the_scope():
