@@ -2,7 +2,7 @@
 
 import time
 
-SECONDS = 60
+SECONDS = 120
 
 
 def until(condition, seconds=SECONDS):

@@ -35,7 +35,6 @@ REPOSITORY = ReconstructableRepository.for_module(
     "tests.integration.dagster.forked_location", "defs", ROOT
 )
 ORGANIZATION = {"thirdsentry/organization": "65f0a1b2c3d4e5f6a7b8c9d0"}
-SECONDS = 120
 PRODUCT = ReconstructableRepository.for_module(launch.DEFINITIONS_MODULE, "defs")
 IDS = [f"65f0a1b2c3d4e5f6a7b8c9d{number}" for number in range(3)]
 ACCOUNTS = ("111111111111", "222222222222", "333333333333")

@@ -95,15 +95,20 @@ class Tenant:
 
     def record(self, run_id: UUID, *readings: FingerprintedReading) -> list[RecordedReading]:
         with self.scope() as c:
-            return evidence.record_readings(
-                c,
-                run_id=run_id,
-                connection_id=self.connection_id,
-                account_id=ACCOUNT,
-                readings=readings,
-                api_calls=3,
-                throttles=0,
-            )
+            return self.record_in(c, run_id, *readings)
+
+    def record_in(
+        self, c: Connection, run_id: UUID, *readings: FingerprintedReading
+    ) -> list[RecordedReading]:
+        return evidence.record_readings(
+            c,
+            run_id=run_id,
+            connection_id=self.connection_id,
+            account_id=ACCOUNT,
+            readings=readings,
+            api_calls=3,
+            throttles=0,
+        )
 
     def sync(self, *readings: FingerprintedReading) -> list[RecordedReading]:
         return self.record(self.start(), *readings)

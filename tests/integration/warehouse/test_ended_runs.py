@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
+from tests.integration.audit.waiting import until_waiting
 from tests.integration.warehouse.conftest import ACCOUNT, ALL_OK, DAY, Tenant
 from thirdsentry_pipeline.domain.errors import InputError, RunFailedError
 from thirdsentry_pipeline.domain.evidence import ErrorCode
-from thirdsentry_pipeline.warehouse import connections, evidence, runs
+from thirdsentry_pipeline.warehouse import connections, runs
 
 pytestmark = pytest.mark.integration
 
@@ -37,25 +38,20 @@ def test_a_connection_revoked_during_the_run_gets_nothing_written(tenant: Tenant
     ]
 
 
-def test_revoking_waits_for_the_readings_that_are_being_written(tenant: Tenant) -> None:
+def test_revoking_waits_for_the_readings_that_are_being_written(
+    tenant: Tenant, admin: Engine
+) -> None:
     run_id = tenant.start()
     with ThreadPoolExecutor(1) as pool:
         with tenant.scope() as c:
-            evidence.record_readings(
-                c,
-                run_id=run_id,
-                connection_id=tenant.connection_id,
-                account_id=ACCOUNT,
-                readings=ALL_OK,
-                api_calls=1,
-                throttles=0,
-            )
+            tenant.record_in(c, run_id, *ALL_OK)
 
             def revoke() -> None:
                 with tenant.scope() as other:
                     connections.revoke_connection(other, tenant.connection_id)
 
             revoked = pool.submit(revoke)
+            until_waiting(admin)
             assert not revoked.done()
         revoked.result(timeout=10)
     late = tenant.rows(
