@@ -87,7 +87,8 @@ class CloudTrailReads:
 
     def facts(self, scope: Fact[RegionScope]) -> CloudTrailFacts:
         """What was read of the trails by now."""
-        answers = {region: slot.answer for region, slot in self._listings.items()}
+        # A copy: after the deadline, regions may still be joining.
+        answers = {region: slot.answer for region, slot in list(self._listings.items())}
         within, regions = within_scope(scope, answers, DESCRIBE_TRAILS)
         copies: dict[str, dict[str, _Described]] = {}
         outcomes: dict[str, Unread | None] = {}

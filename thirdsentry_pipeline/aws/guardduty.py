@@ -74,21 +74,20 @@ class GuardDutyReads:
 
     def status_facts(self, scope: Fact[RegionScope]) -> GuardDutyStatusFacts:
         """What was read of the detectors by now."""
-        answers = {region: self._outcome(region, self._detectors) for region in self._listings}
+        answers = {r: self._outcome(r, self._detectors) for r in list(self._listings)}
         return GuardDutyStatusFacts(*within_scope(scope, answers, LIST_DETECTORS))
 
     def findings_facts(self, scope: Fact[RegionScope]) -> GuardDutyFindingsFacts:
         """What was read of the findings by now."""
-        answers = {region: self._outcome(region, self._found) for region in self._listings}
+        answers = {r: self._outcome(r, self._found) for r in list(self._listings)}
         within, regions = within_scope(scope, answers, LIST_DETECTORS)
         return GuardDutyFindingsFacts(self._session.account_id, within, regions)
 
     def _outcome(self, region: str, followed: Mapping[str, Slot[Any]]) -> Answer[Any]:
-        if region in followed:
-            return followed[region].answer
-        # Nothing followed: the listing failed or showed no detector. A detector id can't stand
-        # here, because a listing gets its answer only after what follows has its slot.
-        return self._listings[region].answer
+        # The listing's answer first: it gets one only after what follows has its slot, so that
+        # where nothing followed it is a failure or "no detector", never a detector's id.
+        listed = self._listings[region].answer
+        return followed[region].answer if region in followed else listed
 
 
 def read_detector_id(session: AccountSession, region: str) -> str | None:

@@ -55,11 +55,12 @@ class MfaReads:
         self._session = session
         self._reads = reads
         self._coverage = coverage
+        self._users: Slot[tuple[str, ...]] | None = None
+        self._fallback: dict[str, Slot[IamUser]] = {}
+        # Last: its answer may be there, and followed, before the slot is.
         self._report: Slot[tuple[CredentialReport, Table] | Unread] = reads.start(
             GENERATE_REPORT, partial(read_report, session, wait), self._follow
         )
-        self._users: Slot[tuple[str, ...]] | None = None
-        self._fallback: dict[str, Slot[IamUser]] = {}
         if root:
             self._summary = reads.start(GET_SUMMARY, partial(read_summary, session))
             self._virtual = reads.start(LIST_VIRTUAL_MFA, partial(read_virtual_mfa_users, session))

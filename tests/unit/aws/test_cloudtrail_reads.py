@@ -4,7 +4,6 @@ import pytest
 
 from thirdsentry_pipeline.aws import cloudtrail
 from thirdsentry_pipeline.aws.cloudtrail import CloudTrailReads
-from thirdsentry_pipeline.aws.reading import Reads
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 from thirdsentry_pipeline.domain.facts import EventSelector, RegionScope, TrailStatus, Unread
 from thirdsentry_pipeline.domain.rules.cloudtrail import judge_cloudtrail
@@ -40,8 +39,7 @@ SELECTORS = {
 }
 
 
-def collect(session, scope=SCOPE):
-    reads = Reads(max_workers=1, deadline_seconds=30)
+def collect(session, reads, scope=SCOPE):
     trails = CloudTrailReads(session, reads)
     trails.start(scope.in_scope)
     reads.finish()
@@ -53,10 +51,10 @@ def with_details(aws):
     aws.answer("cloudtrail.GetEventSelectors", SELECTORS)
 
 
-def test_a_trail_seen_from_everywhere_is_read_once_at_home(aws, session):
+def test_a_trail_seen_from_everywhere_is_read_once_at_home(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail(home="us-west-2", KmsKeyId="k")]})
     with_details(aws)
-    facts = collect(session)
+    facts = collect(session, reads)
     assert facts.scope == SCOPE
     assert facts.regions == dict.fromkeys(SCOPE.in_scope)
     (read,) = facts.trails
@@ -78,35 +76,35 @@ def test_a_trail_seen_from_everywhere_is_read_once_at_home(aws, session):
         assert arn("main", "us-west-2").encode() in request.body
 
 
-def test_no_trail_anywhere_is_an_answer(aws, session):
+def test_no_trail_anywhere_is_an_answer(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": []})
-    facts = collect(session)
+    facts = collect(session, reads)
     assert facts.trails == ()
     assert facts.regions == dict.fromkeys(SCOPE.in_scope)
 
 
-def test_a_region_that_could_not_be_read_costs_only_itself(aws, session):
+def test_a_region_that_could_not_be_read_costs_only_itself(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
     aws.deny("cloudtrail.DescribeTrails", region="eu-west-1")
     with_details(aws)
-    facts = collect(session)
+    facts = collect(session, reads)
     assert facts.regions["eu-west-1"] == Unread(ErrorCode.DENIED, "cloudtrail:DescribeTrails")
     assert [one.arn for one in facts.trails] == [arn("main")]
 
 
-def test_a_disabled_region_leaves_the_scope(aws, session):
+def test_a_disabled_region_leaves_the_scope(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": []})
     aws.deny("cloudtrail.DescribeTrails", "OptInRequired", region="eu-west-1")
-    facts = collect(session)
+    facts = collect(session, reads)
     assert facts.scope == RegionScope(("us-east-1", "us-west-2"))
     assert set(facts.regions) == {"us-east-1", "us-west-2"}
 
 
-def test_details_that_could_not_be_read_leave_the_trail_in_place(aws, session):
+def test_details_that_could_not_be_read_leave_the_trail_in_place(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
     aws.deny("cloudtrail.GetTrailStatus")
     aws.answer("cloudtrail.GetEventSelectors", SELECTORS)
-    (read,) = collect(session).trails
+    (read,) = collect(session, reads).trails
     assert read.status == Unread(ErrorCode.DENIED, "cloudtrail:GetTrailStatus")
     assert len(read.selectors) == 1
 
@@ -120,30 +118,30 @@ def test_details_that_could_not_be_read_leave_the_trail_in_place(aws, session):
         "OperationNotPermittedException",
     ],
 )
-def test_an_organizations_trail_out_of_reach_is_denied(aws, session, code):
+def test_an_organizations_trail_out_of_reach_is_denied(aws, session, code, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail(IsOrganizationTrail=True)]})
     aws.deny("cloudtrail.GetTrailStatus", code, status=400)
     aws.deny("cloudtrail.GetEventSelectors", code, status=400)
-    (read,) = collect(session).trails
+    (read,) = collect(session, reads).trails
     assert read.is_organization_trail
     assert read.status == Unread(ErrorCode.DENIED, "cloudtrail:GetTrailStatus")
     assert read.selectors == Unread(ErrorCode.DENIED, "cloudtrail:GetEventSelectors")
 
 
-def test_an_own_trail_deleted_in_between_is_transient(aws, session):
+def test_an_own_trail_deleted_in_between_is_transient(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
     aws.deny("cloudtrail.GetTrailStatus", "TrailNotFoundException", status=400)
     aws.deny("cloudtrail.GetEventSelectors", "CloudTrailARNInvalidException", status=400)
-    (read,) = collect(session).trails
+    (read,) = collect(session, reads).trails
     assert read.status == Unread(ErrorCode.TRANSIENT, "cloudtrail:GetTrailStatus")
     assert read.selectors == Unread(ErrorCode.BUG, "cloudtrail:GetEventSelectors")
 
 
-def test_a_disabled_home_region_leaves_the_details_unread(aws, session):
+def test_a_disabled_home_region_leaves_the_details_unread(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
     aws.deny("cloudtrail.GetTrailStatus", "OptInRequired")
     aws.answer("cloudtrail.GetEventSelectors", SELECTORS)
-    (read,) = collect(session).trails
+    (read,) = collect(session, reads).trails
     assert read.status == Unread(ErrorCode.DENIED, cloudtrail.GET_TRAIL_STATUS)
 
 
@@ -169,9 +167,9 @@ def test_a_disabled_home_region_leaves_the_details_unread(aws, session):
     ],
     ids=range(16),
 )
-def test_a_list_of_trails_that_makes_no_sense_is_unread(aws, session, body):
+def test_a_list_of_trails_that_makes_no_sense_is_unread(aws, session, body, reads):
     aws.answer("cloudtrail.DescribeTrails", body)
-    facts = collect(session)
+    facts = collect(session, reads)
     unread = Unread(ErrorCode.MALFORMED, "cloudtrail:DescribeTrails")
     assert facts.regions == dict.fromkeys(SCOPE.in_scope, unread)
     assert facts.trails == ()
@@ -188,33 +186,33 @@ def test_a_list_of_trails_that_makes_no_sense_is_unread(aws, session, body):
     ],
     ids=str,
 )
-def test_a_status_that_makes_no_sense_is_unread(aws, session, body):
+def test_a_status_that_makes_no_sense_is_unread(aws, session, body, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
     aws.answer("cloudtrail.GetTrailStatus", body)
     aws.answer("cloudtrail.GetEventSelectors", SELECTORS)
-    (read,) = collect(session).trails
+    (read,) = collect(session, reads).trails
     assert read.status == Unread(ErrorCode.MALFORMED, "cloudtrail:GetTrailStatus")
 
 
-def test_the_home_regions_own_description_counts(aws, session):
+def test_the_home_regions_own_description_counts(aws, session, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail(LogFileValidationEnabled=False)]})
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]}, region="us-east-1")
     with_details(aws)
-    (read,) = collect(session).trails
+    (read,) = collect(session, reads).trails
     assert read.log_file_validation
 
 
 NOT_LOGGING = {"IsLogging": False}
 
 
-def test_what_the_home_region_says_is_read_there_whatever_a_copy_says(aws, session):
+def test_what_the_home_region_says_is_read_there_whatever_a_copy_says(aws, session, reads):
     """A copy that names another home was listed first, and that region answers too."""
     lie = {**trail(), "HomeRegion": "us-west-2"}
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [lie]}, region="eu-west-1")
     with_details(aws)
     aws.answer("cloudtrail.GetTrailStatus", NOT_LOGGING, region="us-east-1")
-    (read,) = collect(session).trails
+    (read,) = collect(session, reads).trails
     assert (read.home_region, read.status.is_logging) == ("us-east-1", False)
 
 
@@ -227,13 +225,13 @@ def test_what_the_home_region_says_is_read_there_whatever_a_copy_says(aws, sessi
     ],
     ids=["two homes", "no home", "copies that differ"],
 )
-def test_copies_that_contradict_each_other_prove_nothing(aws, session, elsewhere):
+def test_copies_that_contradict_each_other_prove_nothing(aws, session, elsewhere, reads):
     aws.answer("cloudtrail.DescribeTrails", {"trailList": [trail()]})
     for region, change in elsewhere.items():
         listed = [] if change is None else [{**trail(), **change}]
         aws.answer("cloudtrail.DescribeTrails", {"trailList": listed}, region=region)
     with_details(aws)
-    facts = collect(session)
+    facts = collect(session, reads)
     (read,) = facts.trails
     assert read.status == read.selectors == Unread(ErrorCode.MALFORMED, "cloudtrail:DescribeTrails")
     reading = judge_cloudtrail(facts)

@@ -46,7 +46,10 @@ def statuses(collected):
     return {kind: reading.read_status for kind, reading in collected.readings.items()}
 
 
-def test_every_type_is_judged_from_one_report_and_one_listing(account, session):
+def test_every_type_is_judged_from_one_report_and_one_listing(
+    account, session, reads_class, monkeypatch
+):
+    monkeypatch.setattr(collect, "Reads", reads_class)
     collected = collect_account(session, tuple(EvidenceType))
     assert {kind: reading.verdict for kind, reading in collected.readings.items()} == {
         EvidenceType.ROOT_MFA: Verdict.PASS,

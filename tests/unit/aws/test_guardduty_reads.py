@@ -6,7 +6,7 @@ import pytest
 from tests.unit.aws.canned import ACCOUNT
 from thirdsentry_pipeline.aws import guardduty
 from thirdsentry_pipeline.aws.guardduty import GuardDutyReads, read_findings
-from thirdsentry_pipeline.aws.reading import Reads, attempt
+from thirdsentry_pipeline.aws.reading import attempt
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 from thirdsentry_pipeline.domain.facts import Detector, Finding, RegionScope, Unread
 
@@ -35,15 +35,14 @@ def one_finding(aws, body):
     aws.answer("guardduty.GetFindings", {"findings": [body]})
 
 
-def collect(session, *, status=True, findings=True, scope=SCOPE):
-    reads = Reads(max_workers=1, deadline_seconds=30)
+def collect(session, reads, *, status=True, findings=True, scope=SCOPE):
     both = GuardDutyReads(session, reads, status=status, findings=findings)
     both.start(scope.in_scope)
     reads.finish()
     return both
 
 
-def test_both_types_share_one_listing(aws, session):
+def test_both_types_share_one_listing(aws, session, reads):
     aws.answer("guardduty.ListDetectors", {"detectorIds": ["d1"]})
     aws.answer("guardduty.ListDetectors", {"detectorIds": [], "nextToken": ""}, region="eu-west-1")
     aws.answer("guardduty.GetDetector", {"status": "ENABLED", "serviceRole": "r"})
@@ -52,7 +51,7 @@ def test_both_types_share_one_listing(aws, session):
         {"administrator": {"accountId": "999988887777", "relationshipStatus": "Enabled"}},
     )
     one_finding(aws, finding("f1"))
-    both = collect(session)
+    both = collect(session, reads)
     status = both.status_facts(SCOPE)
     assert status.scope == SCOPE
     assert status.regions == {
@@ -78,23 +77,23 @@ def test_both_types_share_one_listing(aws, session):
     assert len(aws.called("guardduty.ListDetectors")) == 2
 
 
-def test_only_what_was_asked_for_is_read(aws, session):
+def test_only_what_was_asked_for_is_read(aws, session, reads):
     aws.answer("guardduty.ListDetectors", {"detectorIds": ["d1"]})
     aws.answer("guardduty.GetDetector", {"status": "DISABLED"})
     aws.answer("guardduty.GetAdministratorAccount", {})
-    both = collect(session, findings=False)
+    both = collect(session, reads, findings=False)
     assert both.status_facts(SCOPE).regions["us-east-1"] == Detector(
         "d1", enabled=False, administrator_account_id=None
     )
     assert not aws.called("guardduty.ListFindings")
 
 
-def test_denied_findings_leave_the_status_readable(aws, session):
+def test_denied_findings_leave_the_status_readable(aws, session, reads):
     aws.answer("guardduty.ListDetectors", {"detectorIds": ["d1"]})
     aws.answer("guardduty.GetDetector", {"status": "ENABLED"})
     aws.answer("guardduty.GetAdministratorAccount", {})
     aws.deny("guardduty.ListFindings")
-    both = collect(session)
+    both = collect(session, reads)
     assert both.status_facts(SCOPE).regions["us-east-1"] == Detector(
         "d1", enabled=True, administrator_account_id=None
     )
@@ -103,10 +102,10 @@ def test_denied_findings_leave_the_status_readable(aws, session):
     )
 
 
-def test_a_disabled_region_leaves_the_scope_of_both(aws, session):
+def test_a_disabled_region_leaves_the_scope_of_both(aws, session, reads):
     aws.answer("guardduty.ListDetectors", {"detectorIds": []})
     aws.deny("guardduty.ListDetectors", "OptInRequired", region="eu-west-1")
-    both = collect(session)
+    both = collect(session, reads)
     assert both.status_facts(SCOPE).scope == RegionScope(("us-east-1",))
     assert both.findings_facts(SCOPE).scope == RegionScope(("us-east-1",))
 
@@ -126,10 +125,10 @@ def test_a_disabled_region_leaves_the_scope_of_both(aws, session):
     ],
     ids=str,
 )
-def test_a_listing_that_makes_no_sense_is_never_an_absent_detector(aws, session, body):
+def test_a_listing_that_makes_no_sense_is_never_an_absent_detector(aws, session, body, reads):
     aws.answer("guardduty.ListDetectors", body)
     unread = Unread(ErrorCode.MALFORMED, "guardduty:ListDetectors")
-    assert set(collect(session).status_facts(SCOPE).regions.values()) == {unread}
+    assert set(collect(session, reads).status_facts(SCOPE).regions.values()) == {unread}
 
 
 @pytest.mark.parametrize(
@@ -144,12 +143,14 @@ def test_a_listing_that_makes_no_sense_is_never_an_absent_detector(aws, session,
         ({"status": "ENABLED"}, ""),
     ],
 )
-def test_a_detector_that_makes_no_sense_is_unread(aws, session, status, administrator):
+def test_a_detector_that_makes_no_sense_is_unread(aws, session, status, administrator, reads):
     aws.answer("guardduty.ListDetectors", {"detectorIds": ["d1"]})
     aws.answer("guardduty.GetDetector", status)
     aws.answer("guardduty.GetAdministratorAccount", administrator)
     unread = Unread(ErrorCode.MALFORMED, "guardduty:GetDetector")
-    assert set(collect(session, findings=False).status_facts(SCOPE).regions.values()) == {unread}
+    assert set(collect(session, reads, findings=False).status_facts(SCOPE).regions.values()) == {
+        unread
+    }
 
 
 def test_findings_are_asked_for_in_the_documented_way(aws, session):

@@ -4,7 +4,7 @@ from tests.unit.aws.canned import ACCOUNT, xml
 from thirdsentry_pipeline.aws import iam
 from thirdsentry_pipeline.aws.credential_report import Wait
 from thirdsentry_pipeline.aws.iam import MfaReads
-from thirdsentry_pipeline.aws.reading import Reads, attempt
+from thirdsentry_pipeline.aws.reading import attempt
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 from thirdsentry_pipeline.domain.facts import (
     AccountSummary,
@@ -145,8 +145,7 @@ def mfa_devices(*serials, more=None):
     return xml("ListMFADevices", f"<MFADevices>{inner}</MFADevices>{page}")
 
 
-def coverage_without_report(session):
-    reads = Reads(max_workers=1, deadline_seconds=30)
+def coverage_without_report(session, reads):
     mfa = MfaReads(session, reads, root=False, coverage=True, wait=Wait())
     reads.finish()
     return mfa.coverage_facts()
@@ -155,14 +154,14 @@ def coverage_without_report(session):
 DENIED = Unread(ErrorCode.DENIED, "iam:GenerateCredentialReport")
 
 
-def test_a_denied_report_is_made_up_for_user_by_user(aws, session):
+def test_a_denied_report_is_made_up_for_user_by_user(aws, session, reads):
     aws.deny("iam.GenerateCredentialReport", "AccessDenied")
     aws.answer("iam.ListUsers", users("a", more="next"), users("b"))
     aws.answer("iam.GetLoginProfile", PROFILE)
     aws.answer(
         "iam.ListMFADevices", mfa_devices("s1", more="next"), mfa_devices("s2"), mfa_devices()
     )
-    assert coverage_without_report(session) == MfaCoverageFacts(
+    assert coverage_without_report(session, reads) == MfaCoverageFacts(
         DENIED,
         (
             IamUser("a", has_password=True, has_mfa=True),
@@ -171,57 +170,57 @@ def test_a_denied_report_is_made_up_for_user_by_user(aws, session):
     )
 
 
-def test_a_user_without_password_is_asked_for_no_device(aws, session):
+def test_a_user_without_password_is_asked_for_no_device(aws, session, reads):
     aws.deny("iam.GenerateCredentialReport", "AccessDenied")
     aws.answer("iam.ListUsers", users("a"))
     aws.deny("iam.GetLoginProfile", "NoSuchEntity", status=404)
-    assert coverage_without_report(session).fallback_users == (
+    assert coverage_without_report(session, reads).fallback_users == (
         IamUser("a", has_password=False, has_mfa=False),
     )
     assert not aws.called("iam.ListMFADevices")
 
 
-def test_one_user_that_could_not_be_read_leaves_the_users_unread(aws, session):
+def test_one_user_that_could_not_be_read_leaves_the_users_unread(aws, session, reads):
     aws.deny("iam.GenerateCredentialReport", "AccessDenied")
     aws.answer("iam.ListUsers", users("a", "b"))
     aws.answer("iam.GetLoginProfile", PROFILE)
     aws.answer("iam.ListMFADevices", mfa_devices("s"))
     aws.deny("iam.ListMFADevices", "AccessDenied")
-    assert coverage_without_report(session).fallback_users == Unread(
+    assert coverage_without_report(session, reads).fallback_users == Unread(
         ErrorCode.DENIED, "iam:ListMFADevices"
     )
 
 
-def test_a_user_deleted_in_between_is_unread(aws, session):
+def test_a_user_deleted_in_between_is_unread(aws, session, reads):
     aws.deny("iam.GenerateCredentialReport", "AccessDenied")
     aws.answer("iam.ListUsers", users("a"))
     aws.answer("iam.GetLoginProfile", PROFILE)
     aws.deny("iam.ListMFADevices", "NoSuchEntity", status=404)
-    assert coverage_without_report(session).fallback_users == Unread(
+    assert coverage_without_report(session, reads).fallback_users == Unread(
         ErrorCode.TRANSIENT, "iam:ListMFADevices"
     )
 
 
-def test_a_repeated_user_leaves_the_users_unread(aws, session):
+def test_a_repeated_user_leaves_the_users_unread(aws, session, reads):
     aws.deny("iam.GenerateCredentialReport", "AccessDenied")
     aws.answer("iam.ListUsers", users("a", more="next"), users("a"))
-    assert coverage_without_report(session).fallback_users == Unread(
+    assert coverage_without_report(session, reads).fallback_users == Unread(
         ErrorCode.MALFORMED, "iam:ListUsers"
     )
 
 
-def test_more_users_than_the_cap_are_unread(aws, session, monkeypatch):
+def test_more_users_than_the_cap_are_unread(aws, session, monkeypatch, reads):
     monkeypatch.setattr(iam, "_MOST_USERS", 1)
     aws.deny("iam.GenerateCredentialReport", "AccessDenied")
     aws.answer("iam.ListUsers", users("a", "b"))
-    assert coverage_without_report(session).fallback_users == Unread(
+    assert coverage_without_report(session, reads).fallback_users == Unread(
         ErrorCode.MALFORMED, "iam:ListUsers"
     )
 
 
-def test_only_a_denied_report_is_made_up_for(aws, session):
+def test_only_a_denied_report_is_made_up_for(aws, session, reads):
     aws.deny("iam.GenerateCredentialReport", "Throttling", status=400)
-    facts = coverage_without_report(session)
+    facts = coverage_without_report(session, reads)
     assert facts == MfaCoverageFacts(
         Unread(ErrorCode.THROTTLED, "iam:GenerateCredentialReport"), None
     )
