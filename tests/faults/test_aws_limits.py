@@ -11,6 +11,7 @@ from tests.faults.answers.case import ALL, TYPE_OF, Laboratory
 from tests.faults.answers.endpoint import open_session
 from tests.faults.answers.wire import answer_of, error_answer, tree_of
 from tests.unit.aws.test_transport import OK, server, session_at, trickle, whole
+from tests.waiting import retry_at_once
 from thirdsentry_pipeline.aws.collect import collect_account
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 
@@ -143,7 +144,7 @@ BROKEN = {
 @pytest.mark.fault(23)
 def test_a_body_that_ends_early_and_can_still_be_read_is_unread(monkeypatch):
     """Each answer promises one byte more than comes, and reads well to who asks for regions."""
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
     body = Account(GOOD).documents["ec2.DescribeRegions", None, None][0]
     body = answer_of("ec2.DescribeRegions", tree_of("ec2.DescribeRegions", body)).body
     early = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body) + 1, body)
@@ -155,7 +156,7 @@ def test_a_body_that_ends_early_and_can_still_be_read_is_unread(monkeypatch):
 
 @contextmanager
 def without_pauses(monkeypatch):
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
     monkeypatch.setattr("thirdsentry_pipeline.aws.transport.READ_SECONDS", 0.3)
     yield
 

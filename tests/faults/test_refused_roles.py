@@ -4,6 +4,7 @@ import pytest
 
 from tests.faults.town import OTHER_ACCOUNT, settle, sync
 from tests.integration.operations.lab import ACCOUNT, ORGANIZATION, OTHER_ORGANIZATION
+from tests.waiting import retry_at_once
 from thirdsentry_pipeline.aws import role_session
 from thirdsentry_pipeline.operations.alerts import evaluate_alerts
 
@@ -25,7 +26,7 @@ LAST_RUN = f"""
 def lab(lab, monkeypatch):
     """Two connected organizations that were read once; retries without their pauses."""
     monkeypatch.setattr(role_session, "_RETRY_PAUSES", (0.0,) * 4)
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
     settle(lab, ROLE)
     return lab
 

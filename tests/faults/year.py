@@ -20,6 +20,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from thirdsentry_pipeline.automation import sensors
 from thirdsentry_pipeline.automation.schedules import aws_evidence_daily, coverage_history_daily
 from thirdsentry_pipeline.aws.collect import CollectedAccount
+from thirdsentry_pipeline.aws.sessions import PlatformAws
 from thirdsentry_pipeline.domain.errors import RunFailedError
 from thirdsentry_pipeline.domain.evidence import (
     ErrorCode,
@@ -112,7 +113,7 @@ class Year:
         self.services = SimpleNamespace(
             pipeline=database.engine("pipeline"),
             scheduler=database.engine("scheduler"),
-            platform=None,
+            platform=PlatformAws(region="us-east-1"),
             clock=clock,
         )
         self.instance = instance

@@ -7,7 +7,6 @@ by the session's own transport; what fails is tried again by botocore's rules.
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +104,7 @@ class AccountClient:
             pause = retries.pause(composed.operation, context, attempt, outcome)
             if pause is None:
                 break
-            time.sleep(pause)
+            self._identity.transport.pause(pause)
         if isinstance(outcome, Exception):
             raise outcome
         retries.settle(context, outcome[0])

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
+import socket
 import ssl
 import threading
 import time
 import weakref
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -78,6 +79,7 @@ class Connections:
         self._ca_bundle = ca_bundle
         self._lock = threading.Lock()
         self._idle: _Idle = {}
+        self._busy: set[HTTPConnection] = set()
         self._is_closed = False
         # For who forgets to close: nothing stays open that nobody can use.
         weakref.finalize(self, _close, self._idle)
@@ -93,6 +95,7 @@ class Connections:
         connection = self._idle_one(origin) or self._open(origin, limits)
         may_stay = False
         try:
+            self._begin(connection)
             connection.sock.sendall(_written(request, origin))
             answer, may_stay = read_answer(connection.sock, limits)
         except TimeoutError as error:
@@ -100,17 +103,19 @@ class Connections:
         except (OSError, httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise ConnectionClosedError(endpoint_url=request.url, error=error) from error
         finally:
-            if may_stay:
-                self._keep(origin, connection)
-            else:
-                connection.close()
+            self._end(origin, connection, may_stay=may_stay)
         return answer
 
     def close(self) -> None:
-        """Close what is idle, and keep nothing from now on."""
+        """Close all of them for good; who waits for an answer is told at once."""
         with self._lock:
             self._is_closed = True
             _close(self._idle)
+            for connection in self._busy:
+                # Not TLS's own way, which opens a moment to send what follows unencrypted. The
+                # thread that waits closes it.
+                with suppress(OSError):
+                    socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
 
     def _idle_one(self, origin: _Origin) -> HTTPConnection | None:
         while True:
@@ -123,9 +128,17 @@ class Connections:
                 return connection
             connection.close()
 
-    def _keep(self, origin: _Origin, connection: HTTPConnection) -> None:
+    def _begin(self, connection: HTTPConnection) -> None:
         with self._lock:
-            if not self._is_closed:
+            if self._is_closed:
+                message = "the connections are closed"
+                raise ConnectionAbortedError(message)
+            self._busy.add(connection)
+
+    def _end(self, origin: _Origin, connection: HTTPConnection, *, may_stay: bool) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+            if may_stay and not self._is_closed:
                 self._idle.setdefault(origin, []).append((connection, time.monotonic()))
                 return
         connection.close()
@@ -291,6 +304,8 @@ def read_answer(socket: Any, limits: Limits) -> tuple[Answer, bool]:
     while not reader.is_whole:
         data = socket.recv(_CHUNK_BYTES)
         if not data:
+            # Closed from this side, an answer is not over, whatever it looks like.
+            limits.check_time()
             reader.end()
             return Answer(reader.status, reader.headers, b"".join(reader.body)), False
         reader.feed(data)

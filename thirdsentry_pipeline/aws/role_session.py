@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from thirdsentry_pipeline.aws.sessions import PlatformAws
+    from thirdsentry_pipeline.aws.transport import Transport
     from thirdsentry_pipeline.domain.identifiers import RoleArn
     from thirdsentry_pipeline.domain.time import Clock
 
@@ -48,19 +49,21 @@ def open_role_session(
     run_id: UUID,
     *,
     types: Sequence[EvidenceType] = _ALL_TYPES,
+    transport: Transport | None = None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Clock = utc_now,
 ) -> AccountSession:
     """Assume the role for 900 s, with no more rights than ``types`` need.
 
     AccessDenied is tried again at most 4 times within 10 s, because a new role takes seconds
-    to appear everywhere.
+    to appear everywhere. ``transport`` is what the session sends with, STS included, and its
+    own; without, it gets a new one.
 
     Raises:
         RunFailedError: ``assume_role_denied`` (permanent), ``account_mismatch`` when the
             credentials are of another account, or the class of any other failure.
     """
-    door = _Door(platform, role, organization_id, run_id, types)
+    door = _Door(platform, role, organization_id, run_id, types, transport=transport)
     started = clock()
     for pause in (*_RETRY_PAUSES, None):
         try:
@@ -132,10 +135,12 @@ class _Door:
         organization_id: str,
         run_id: UUID,
         types: Sequence[EvidenceType],
+        *,
+        transport: Transport | None = None,
     ) -> None:
         self._platform = platform
         self._role = role
-        self._transport = platform.new_transport()
+        self._transport = transport or platform.new_transport()
         self._request = {
             "RoleArn": str(role),
             "RoleSessionName": session_name(organization_id, run_id),

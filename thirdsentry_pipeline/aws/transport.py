@@ -106,6 +106,7 @@ class Transport:
         self._largest_body_bytes = largest_body_bytes
         self._call_seconds = call_seconds
         self._stop_at = float("inf")
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._connections = Connections(ca_bundle or True)
         self._sessions: dict[frozenset[tuple[str, str]], Any] = {}
@@ -119,12 +120,18 @@ class Transport:
 
     def stop_after(self, seconds: float) -> None:
         """Refuse to send or to go on reading from so many seconds on; an earlier end stays."""
-        self._stop_at = min(self._stop_at, time.monotonic() + seconds)
+        with self._lock:
+            self._stop_at = min(self._stop_at, time.monotonic() + seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two attempts, for as long as there is to be another one."""
+        self._stopped.wait(seconds)
 
     def close(self) -> None:
-        """Send nothing more and drop the connections."""
-        self._stop_at = float("-inf")
+        """Send nothing more, drop the connections and wake up who waits for an answer."""
         with self._lock:
+            self._stop_at = float("-inf")
+            self._stopped.set()
             sessions = list(self._sessions.values())
             self._sessions.clear()
         self._connections.close()
@@ -143,7 +150,7 @@ class Transport:
         if self._proxies_for(request.url):
             answer = self._send_by_botocore(request, give_up_at)
             return Answer(answer.status_code, answer.headers, answer.content)
-        check_time = partial(_check_time, give_up_at)
+        check_time = partial(self._check_time, give_up_at)
         limits = Limits(CONNECT_SECONDS, READ_SECONDS, self._largest_body_bytes, check_time)
         return self._connections.exchange(request, limits)
 
@@ -154,8 +161,8 @@ class Transport:
 
     def _begin(self, request: Any, action: str) -> float:
         """Count an attempt and give it its place and its end, unless it is too late for it."""
-        give_up_at = min(self._stop_at, time.monotonic() + self._call_seconds)
-        _check_time(give_up_at)
+        give_up_at = time.monotonic() + self._call_seconds
+        self._check_time(give_up_at)
         if self._endpoint_url is not None and action.startswith("s3-control."):
             request.url = self._without_account_host(request.url)
         self.calls.count_call(action)
@@ -186,13 +193,18 @@ class Transport:
             if size > self._largest_body_bytes:
                 message = f"the answer is longer than {self._largest_body_bytes} bytes"
                 raise AnswerTooLargeError(message)
-            _check_time(give_up_at)
+            self._check_time(give_up_at)
             parts.append(chunk)
         promised = answer.headers.get("Content-Length", "")
         if promised.isdigit() and size < int(promised):
             message = "the answer ended early"
             raise urllib3.exceptions.ProtocolError(message)
         return b"".join(parts)
+
+    def _check_time(self, give_up_at: float) -> None:
+        if time.monotonic() >= min(give_up_at, self._stop_at):
+            message = "the time for this call is over"
+            raise DeadlinePassedError(message)
 
     def _proxies_for(self, url: str) -> dict[str, str]:
         scheme, host, *_ = urlsplit(url)
@@ -233,9 +245,3 @@ class Transport:
         throttled = isinstance(code, str) and code.removesuffix("Exception") in THROTTLE_CODES
         if throttled or http.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self.calls.count_throttle()
-
-
-def _check_time(give_up_at: float) -> None:
-    if time.monotonic() >= give_up_at:
-        message = "the time for this call is over"
-        raise DeadlinePassedError(message)

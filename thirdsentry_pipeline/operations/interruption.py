@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from queue import SimpleQueue
 
-    from thirdsentry_pipeline.aws.account_session import AccountSession
+    from thirdsentry_pipeline.aws.transport import Transport
 
 T = TypeVar("T")
 _LOOK_UP_SECONDS = 1.0
@@ -37,25 +37,30 @@ class Interruption:
     def __init__(self) -> None:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._sessions: set[AccountSession] = set()
+        self._transports: set[Transport] = set()
 
     def stop(self) -> None:
         """Tell every connection to stop; returns at once."""
         with self._lock:
             self._stopped.set()
-            for session in self._sessions:
-                session.stop_after(0)
+            for transport in self._transports:
+                transport.close()
 
     @contextmanager
-    def watching(self, session: AccountSession) -> Iterator[None]:
-        """Let ``stop`` reach the session's requests."""
+    def watching(self, transport: Transport) -> Iterator[None]:
+        """Let ``stop`` end what is sent with the transport.
+
+        Raises:
+            RunFailedError: ``transient``, when the sync was told to stop already.
+        """
         with self._lock:
-            self._sessions.add(session)
+            self.check()
+            self._transports.add(transport)
         try:
             yield
         finally:
             with self._lock:
-                self._sessions.discard(session)
+                self._transports.discard(transport)
 
     def sleep(self, seconds: float) -> None:
         """Wait like ``time.sleep``, but give up as soon as the sync is told to stop.

@@ -131,7 +131,9 @@ class ConnectionReader:
         external_id = open_external_id(
             self.services, self.organization_id, connection.connection_id, sealed
         )
+        transport = self.services.platform.new_transport()
         with (
+            self.interruption.watching(transport),
             open_role_session(
                 self.services.platform,
                 RoleArn.parse(connection.role_arn),
@@ -139,13 +141,12 @@ class ConnectionReader:
                 self.organization_id,
                 run_id,
                 types=self.types,
+                transport=transport,
                 sleep=self.interruption.sleep,
                 clock=self.services.clock,
             ) as session,
-            self.interruption.watching(session),
         ):
             try:
-                self.interruption.check()
                 return collect_account(
                     session,
                     self.types,

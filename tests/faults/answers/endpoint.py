@@ -18,6 +18,7 @@ from urllib3 import HTTPHeaderDict
 from thirdsentry_pipeline.aws.account_session import AccountSession
 from thirdsentry_pipeline.aws.connections import Answer, Connections
 from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
+from thirdsentry_pipeline.aws.transport import Transport
 from thirdsentry_pipeline.domain.identifiers import RoleArn
 
 ACCOUNT = "111122223333"
@@ -95,7 +96,7 @@ def line_to(endpoint):
     """While open, every transport sends to ``endpoint``, and retries don't pause."""
     with (
         patch.object(Connections, "exchange", lambda _, *sent: endpoint.exchange(*sent)),
-        patch("botocore.endpoint.time.sleep", lambda _: None),
+        patch.object(Transport, "pause", lambda *_: None),
     ):
         yield endpoint
 

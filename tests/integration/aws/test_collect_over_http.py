@@ -1,6 +1,7 @@
 import pytest
 
 from tests.integration.aws.conftest import REGIONS
+from tests.waiting import retry_at_once
 from thirdsentry_pipeline.aws.collect import collect_account
 from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType, ReadStatus, Verdict
 
@@ -83,7 +84,7 @@ def test_calls_are_few_and_do_not_grow_with_users(account):
 def test_one_failing_action_costs_exactly_the_types_that_need_it(
     healthy_account, action, error_code, outcome, monkeypatch
 ):
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
     account = healthy_account
     account.admin.inject_fault(account.account_id, action=action, error_code=error_code)
     readings = collect(account).readings
@@ -154,7 +155,7 @@ def test_the_fallback_reads_the_same_coverage_user_by_user(account):
 @pytest.mark.parametrize("effect", ["reset", "truncate", "malformed"])
 @pytest.mark.parametrize("action", NEEDS)
 def test_a_spoilt_answer_never_becomes_a_verdict(healthy_account, action, effect, monkeypatch):
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
     account = healthy_account
     account.admin.inject_fault(account.account_id, action=action, effect=effect)
     readings = collect(account).readings
@@ -170,7 +171,7 @@ def test_a_spoilt_answer_never_becomes_a_verdict(healthy_account, action, effect
 
 
 def test_a_throttle_that_passes_costs_only_time(healthy_account, monkeypatch):
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
     account = healthy_account
     account.admin.inject_fault(
         account.account_id,

@@ -8,6 +8,7 @@ from benchmarks.lab import Lab
 from benchmarks.stub_accounts import KMS_KEY_ID
 from benchmarks.stub_process import AwsStub
 from tests.integration.isolation.town import NO_FAULTS, SMALL, build
+from tests.waiting import retry_at_once
 from thirdsentry_pipeline.aws.kms import TenantKeys
 from thirdsentry_pipeline.aws.sessions import PlatformAws
 from thirdsentry_pipeline.operations.services import Services
@@ -26,7 +27,7 @@ def town_of(stub, clean_database, tmp_path, monkeypatch):
         monkeypatch.delenv(name)
     for name, value in stub.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
     stub.configure(**NO_FAULTS, **SMALL)
     platform = PlatformAws(endpoint_url=stub.endpoint_url, region="us-east-1")
     services = Services(

@@ -37,6 +37,9 @@ class Line:
         status, body = self._answer(request, action)
         return AWSResponse(request.url, status, {}, _Raw(body))
 
+    def pause(self, _seconds):
+        """Another attempt comes at once."""
+
     def note_throttle(self, _answer, _parsed):
         """Nobody counts here."""
 

@@ -11,7 +11,9 @@ from thirdsentry_pipeline.aws.connections import Connections, Limits
 from thirdsentry_pipeline.aws.errors import AnswerTooLargeError
 from thirdsentry_pipeline.aws.transport import Transport
 
+SECONDS = 10
 LIMITS = Limits(2, 2, 1000, lambda: None)
+NEVER_LATE = Limits(2, 1000, 1000, lambda: None)
 
 
 class Asked:
@@ -154,26 +156,33 @@ def test_a_host_that_does_not_exist_is_no_connection(connections):
             connections.exchange(Asked(url), LIMITS)
 
 
-def test_what_returns_after_the_end_is_closed(connections):
-    arrived, go_on = threading.Event(), threading.Event()
+def test_who_waits_for_an_answer_when_all_are_closed_gets_none(connections):
+    arrived = threading.Event()
 
-    def late(connection, _stop):
+    def silent(_connection, stop):
         arrived.set()
-        go_on.wait(10)
-        connection.sendall(ok())
+        stop.wait()
 
-    said = []
-    with server(late) as (url, _):
-        thread = threading.Thread(
-            target=lambda: said.append(connections.exchange(Asked(url), LIMITS))
-        )
-        thread.start()
-        assert arrived.wait(10)
+    def close_all():
+        arrived.wait(SECONDS)
         connections.close()
-        go_on.set()
-        thread.join(10)
-    assert said[0].content == b"well"
+
+    closing = threading.Thread(target=close_all)
+    with server(silent) as (url, seen):
+        closing.start()
+        with pytest.raises(ConnectionClosedError):
+            connections.exchange(Asked(url), NEVER_LATE)
+        closing.join()
+        assert len(seen) == 1
     assert not connections._idle
+    assert not connections._busy
+
+
+def test_closed_they_send_nothing_more(connections):
+    connections.close()
+    with server(answering(ok())) as (url, seen), pytest.raises(ConnectionClosedError):
+        connections.exchange(Asked(url), LIMITS)
+    assert not [request for request in seen if request]
 
 
 def test_a_proxy_is_used_where_the_environment_names_one(monkeypatch):

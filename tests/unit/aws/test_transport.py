@@ -10,15 +10,18 @@ from functools import partial
 import pytest
 
 from tests.unit.aws.canned import ROLE
+from tests.waiting import retry_at_once
 from thirdsentry_pipeline.aws import guardduty, transport
 from thirdsentry_pipeline.aws.account_session import AccountSession
 from thirdsentry_pipeline.aws.connections import Connections
 from thirdsentry_pipeline.aws.reading import attempt
+from thirdsentry_pipeline.aws.retries import Retries
 from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
 from thirdsentry_pipeline.aws.transport import Transport
 from thirdsentry_pipeline.domain.evidence import ErrorCode
 from thirdsentry_pipeline.domain.facts import Unread
 
+SECONDS = 10
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -80,9 +83,12 @@ def session_at(url, **limits):
         yield session
 
 
+PAUSE = Transport.pause
+
+
 @pytest.fixture(autouse=True)
 def _no_backoff(monkeypatch):
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    retry_at_once(monkeypatch)
 
 
 def read(session):
@@ -198,6 +204,58 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch):
 
     with server(hang) as (url, _), session_at(url) as session:
         assert read(session) == TRANSIENT
+
+
+@contextmanager
+def in_another_thread(call):
+    """Runs a call; at the end it has come to its own, and the list holds what it gave."""
+    given = []
+    thread = threading.Thread(target=lambda: given.append(call()), daemon=True)
+    thread.start()
+    yield given
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("begun", [b"", OK + b"\r\n", OK + b"Content-Length: 9\r\n\r\n{}"])
+def test_closing_a_session_ends_a_call_that_waits_for_its_answer(begun):
+    asked = threading.Event()
+
+    def say_no_more(connection, stop):
+        connection.sendall(begun)
+        asked.set()
+        stop.wait()
+
+    with (
+        server(say_no_more) as (url, seen),
+        session_at(url) as session,
+        in_another_thread(lambda: read(session)) as given,
+    ):
+        assert asked.wait(SECONDS)
+        session.close()
+    assert given == [TRANSIENT]
+    assert len(seen) == 1
+
+
+def test_closing_a_session_ends_the_wait_for_another_attempt(monkeypatch):
+    waiting = threading.Event()
+    pauses = iter([1000.0, None])
+
+    def pause(*_):
+        waiting.set()
+        return next(pauses)
+
+    monkeypatch.setattr(Retries, "pause", pause)
+    monkeypatch.setattr(Transport, "pause", PAUSE)
+    with (
+        server(whole(b"", b"HTTP/1.1 503 Slow Down\r\n")) as (url, seen),
+        session_at(url) as session,
+        in_another_thread(lambda: read(session)) as given,
+    ):
+        assert waiting.wait(SECONDS)
+        session.close()
+    assert given == [TRANSIENT]
+    assert len(seen) == 1
 
 
 def test_a_refused_connection_is_transient():

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.aws.test_transport import request_on, whole
+from thirdsentry_pipeline.aws.errors import DeadlinePassedError
 from thirdsentry_pipeline.aws.transport import Transport
 
 
@@ -46,7 +47,7 @@ def certificate_for(name, folder):
 
 
 @contextmanager
-def tls_server(certificate):
+def tls_server(certificate, answer=lambda connection: connection.sendall(whole(b"{}"))):
     """Answers one request after another over TLS on loopback."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
@@ -61,7 +62,7 @@ def tls_server(certificate):
             try:
                 with context.wrap_socket(plain, server_side=True) as connection:
                     request_on(connection)
-                    connection.sendall(whole(b"{}"))
+                    answer(connection)
             except OSError:
                 plain.close()  # the client did not trust us
 
@@ -112,6 +113,22 @@ def test_a_bundle_trusted_by_one_transport_is_not_trusted_by_another(own, send):
         assert send(url, own).status_code == 200
         with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
             send(url, None)
+
+
+def test_closing_a_transport_ends_a_call_that_waits_for_its_answer(own):
+    transport = Transport(ca_bundle=own)
+    received = []
+
+    def silent(connection):
+        transport.close()
+        # Nothing but the end of the connection comes, and nothing that was not encrypted.
+        received.append(connection.recv(1))
+
+    with tls_server(own, silent) as url:
+        request = AWSRequest(method="GET", url=url, headers={}).prepare()
+        with pytest.raises(DeadlinePassedError):
+            by_ourselves(transport, request)
+    assert received == [b""]
 
 
 def test_a_trusted_certificate_of_another_host_is_refused(tmp_path, send):
