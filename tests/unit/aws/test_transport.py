@@ -181,8 +181,14 @@ def test_a_body_byte_by_byte_is_given_up():
 
 
 def test_the_accounts_deadline_ends_a_call_under_way_and_every_later_one():
-    with server(trickle) as (url, seen), session_at(url) as session:
-        session.stop_after(0.3)
+    sessions = []
+
+    def late(connection, stop):
+        sessions[0].stop_after(0)
+        trickle(connection, stop)
+
+    with server(late) as (url, seen), session_at(url) as session:
+        sessions.append(session)
         assert read(session) == TRANSIENT
         assert read(session) == TRANSIENT
         assert len(seen) == 1
