@@ -69,7 +69,7 @@ def test_what_fails_after_a_read_makes_it_a_bug():
 
 def test_the_deadline_leaves_the_slow_unread_and_keeps_the_rest():
     release = threading.Event()
-    reads = Reads(max_workers=2, deadline_seconds=0.2)
+    reads = Reads(max_workers=2, deadline_seconds=1)
     slow = reads.start("a:Slow", lambda: release.wait(10))
     quick = reads.start("a:Quick", lambda: "read")
     started = time.monotonic()
