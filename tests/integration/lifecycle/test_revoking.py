@@ -1,6 +1,5 @@
 """Revoking: at once, also under a running sync; what was proved stays readable."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,7 +21,7 @@ from thirdsentry_pipeline.warehouse import audit
 pytestmark = pytest.mark.integration
 
 OTHER_ACCOUNT = "222222222222"
-SLOW_SECONDS = 4
+SLOW_SECONDS = 15
 WRITTEN_LATER = """
     select
       (select count(*) from warehouse.evidence where connection_id = :id)
@@ -41,10 +40,9 @@ def test_a_connection_revoked_while_it_is_read_has_nothing_written(acme):
     with ThreadPoolExecutor(1) as pool:
         syncing = pool.submit(acme.sync)
         until(lambda: len(acme.admin.calls(action="sts:AssumeRole", account_id=ACCOUNT)) > 0)
-        began = time.monotonic()
         revoke(acme.services, ORGANIZATION, str(revoked))
-        assert time.monotonic() - began < SLOW_SECONDS, "revoking waited for the reading"
-        assert not syncing.done()
+        assert not syncing.done(), "revoking waited for the reading"
+        acme.admin.clear_faults()
         outcome = syncing.result(timeout=60)
     results = {one.connection_id: one for one in outcome.connections}
     assert results[revoked].error_code is ErrorCode.REVOKED_DURING_RUN

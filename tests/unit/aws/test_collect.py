@@ -123,7 +123,6 @@ def test_the_deadline_leaves_only_the_slow_type_unread(account, session):
     unread = {kind for kind, status in statuses(collected).items() if status is not ReadStatus.OK}
     assert unread == {EvidenceType.MFA_COVERAGE}
     assert collected.readings[EvidenceType.MFA_COVERAGE].error_code is ErrorCode.TRANSIENT
-    assert collected.seconds < 20
     assert collected.report is None
 
 

