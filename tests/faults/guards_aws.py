@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from tests.faults.guards import Guard
 from thirdsentry_pipeline.aws import (
     account_session,
-    connections,
+    answer_reader,
     credential_report,
     guardduty,
     paging,
@@ -56,7 +56,7 @@ def a_throttled_list_is_a_short_one(monkeypatch):
 
 
 def what_came_is_the_body(monkeypatch):
-    monkeypatch.setattr(connections._Reader, "end", lambda _: None)
+    monkeypatch.setattr(answer_reader._Reader, "end", lambda _: None)
 
 
 def nothing_ends_by_time(monkeypatch):

@@ -1,7 +1,6 @@
 """Connections to AWS that stay open between the calls of one account session.
 
-urllib3 opens them and checks whom they lead to. Answers are read by llhttp, the parser of
-Node.js: Python's own takes their heads for e-mail, which costs more than all else on the way.
+urllib3 opens them and checks whom they lead to.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ import threading
 import time
 import weakref
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 import httptools
@@ -30,45 +27,19 @@ from botocore.exceptions import (
     SSLError,
 )
 from botocore.httpsession import create_urllib3_context, get_cert_path
-from urllib3 import HTTPHeaderDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from thirdsentry_pipeline.aws.errors import AnswerTooLargeError
+from thirdsentry_pipeline.aws.answer_reader import read_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from thirdsentry_pipeline.aws.answer_reader import Answer, Limits
     from thirdsentry_pipeline.aws.signing import Request
 
-_CHUNK_BYTES = 64 * 1024
-_LARGEST_HEAD_BYTES = 256 * 1024
 # An endpoint that closes a connection so soon says so in its answer; asking the system about
 # every one would let other threads take over as often as the calls themselves do.
 _FRESH_SECONDS = 1.0
 _ENDS_A_LINE = re.compile("[\x00\r\n]")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a call may take: seconds to connect and between two pieces, and bytes.
-
-    ``check_time`` raises when the call has taken too long as a whole.
-    """
-
-    connect_seconds: float
-    read_seconds: float
-    largest_body_bytes: int
-    check_time: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, read whole."""
-
-    status_code: int
-    headers: HTTPHeaderDict
-    content: bytes
 
 
 class Connections:
@@ -230,89 +201,3 @@ def _written(request: Request, origin: _Origin) -> bytes:
         message = "a header of the request holds the end of a line"
         raise ValueError(message)
     return "\r\n".join([*lines, "", ""]).encode() + (request.body or b"")
-
-
-class _Reader:
-    """Takes in one answer, as the parser calls it."""
-
-    def __init__(self) -> None:
-        self.headers = HTTPHeaderDict()
-        self.body: list[bytes] = []
-        self.body_bytes = 0
-        self.status = 0
-        self.is_whole = False
-        self.may_stay = False
-        self._parser = httptools.HttpResponseParser(self)
-        self.feed = self._parser.feed_data
-
-    @property
-    def has_head(self) -> bool:
-        """Whether the head of the answer is whole."""
-        return self.status >= HTTPStatus.OK
-
-    def on_message_begin(self) -> None:
-        """Refuse to go on with a connection on which more comes than was asked for."""
-        if self.is_whole:
-            self.may_stay = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        if not self.is_whole:
-            self.headers.add(name.decode("latin-1"), value.decode("latin-1"))
-
-    def on_headers_complete(self) -> None:
-        """Forget a head that only announces the answer, such as ``100 Continue``."""
-        if not self.is_whole:
-            self.status = self._parser.get_status_code()
-            if not self.has_head:
-                self.headers = HTTPHeaderDict()
-
-    def on_body(self, piece: bytes) -> None:
-        """Take a piece of the body."""
-        if not self.is_whole:
-            self.body.append(piece)
-            self.body_bytes += len(piece)
-
-    def on_message_complete(self) -> None:
-        """Note that the answer is whole, and whether another request may follow."""
-        if not self.is_whole:
-            self.is_whole = self.has_head
-            self.may_stay = self.is_whole and self._parser.should_keep_alive()
-
-    def end(self) -> None:
-        """Note that nothing more comes.
-
-        Raises:
-            ConnectionError: something was to come.
-        """
-        framed = "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
-        if not self.has_head or framed:
-            message = "the answer ended early"
-            raise ConnectionError(message)
-        self.is_whole = True
-
-
-def read_answer(socket: Any, limits: Limits) -> tuple[Answer, bool]:
-    """An answer from its first byte to its last, and whether the connection may stay open.
-
-    Raises:
-        AnswerTooLargeError: it is longer than it may be.
-        OSError, httptools.HttpParserError: it ends early, or is none.
-    """
-    reader = _Reader()
-    received = 0
-    while not reader.is_whole:
-        data = socket.recv(_CHUNK_BYTES)
-        if not data:
-            # Closed from this side, an answer is not over, whatever it looks like.
-            limits.check_time()
-            reader.end()
-            return Answer(reader.status, reader.headers, b"".join(reader.body)), False
-        reader.feed(data)
-        received += len(data)
-        head_is_over = not reader.has_head and received > _LARGEST_HEAD_BYTES
-        if head_is_over or reader.body_bytes > limits.largest_body_bytes:
-            message = f"the answer is longer than {limits.largest_body_bytes} bytes"
-            raise AnswerTooLargeError(message)
-        limits.check_time()
-    return Answer(reader.status, reader.headers, b"".join(reader.body)), reader.may_stay

@@ -23,7 +23,8 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session, get_cert_path
 from botocore.utils import get_environ_proxies
 
-from thirdsentry_pipeline.aws.connections import Answer, Connections, Limits, trusting
+from thirdsentry_pipeline.aws.answer_reader import Answer, Limits
+from thirdsentry_pipeline.aws.connections import Connections, trusting
 from thirdsentry_pipeline.aws.errors import (
     THROTTLE_CODES,
     AnswerTooLargeError,

@@ -17,8 +17,8 @@ from tests.faults.answers.account import EXPECTED, Account, whole
 from tests.faults.answers.endpoint import Endpoint, line_to, open_session, read_request
 from tests.faults.answers.wire import answer_of, tree_of
 from tests.faults.guards import apply_to_process
+from thirdsentry_pipeline.aws.answer_reader import read_answer
 from thirdsentry_pipeline.aws.collect import collect_account
-from thirdsentry_pipeline.aws.connections import read_answer
 from thirdsentry_pipeline.domain.evidence import EvidenceType
 
 ALL = tuple(EvidenceType)

@@ -16,7 +16,8 @@ from botocore.exceptions import ConnectionClosedError
 from urllib3 import HTTPHeaderDict
 
 from thirdsentry_pipeline.aws.account_session import AccountSession
-from thirdsentry_pipeline.aws.connections import Answer, Connections
+from thirdsentry_pipeline.aws.answer_reader import Answer
+from thirdsentry_pipeline.aws.connections import Connections
 from thirdsentry_pipeline.aws.sessions import PlatformAws, SessionCredentials
 from thirdsentry_pipeline.aws.transport import Transport
 from thirdsentry_pipeline.domain.identifiers import RoleArn

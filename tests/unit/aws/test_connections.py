@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from tests.unit.aws.test_transport import request_on, server
-from thirdsentry_pipeline.aws.connections import Connections, Limits
+from thirdsentry_pipeline.aws.answer_reader import Limits
+from thirdsentry_pipeline.aws.connections import Connections
 from thirdsentry_pipeline.aws.errors import AnswerTooLargeError
 from thirdsentry_pipeline.aws.transport import Transport
 
