@@ -5,10 +5,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from multiprocessing.util import Finalize
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.databases import DatabaseServer, WarehouseDatabase
@@ -89,8 +91,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         home = Path(os.environ.pop(HOME_VARIABLE))
         EmbeddedPostgres(home).stop()
+        end_followers_of(home)
         # After multiprocessing has removed its own directory, which is in there.
         Finalize(None, shutil.rmtree, (home,), {"ignore_errors": True}, exitpriority=-1_000)
+
+
+def end_followers_of(home: Path) -> None:
+    """Kill what follows files of the session: Dagster's ``tail`` of a run that was killed whole."""
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or [""]
+        if command[0] == "tail" and str(home) in command[-1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @pytest.fixture(scope="session")
