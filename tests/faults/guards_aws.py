@@ -66,7 +66,7 @@ def nothing_ends_by_time(monkeypatch):
         real(self, max_workers=max_workers, deadline_seconds=deadline_seconds * 1000)
 
     monkeypatch.setattr(reading.Reads, "__init__", patient)
-    monkeypatch.setattr(transport, "_check_time", lambda _: None)
+    monkeypatch.setattr(transport.Transport, "_check_time", lambda *_: None)
 
 
 def bodies_are_four_times_as_long(monkeypatch):
