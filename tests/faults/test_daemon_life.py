@@ -57,6 +57,7 @@ def test_what_a_daemon_and_its_servers_hold_levels_off(town, pytestconfig, recor
         else:
             more = WHILE_IT_RELOADS[name.rpartition(" ")[2]]
             assert median(held[rounds // 2 :]) <= held[0] + more, (name, held)
+            assert max(held[rounds // 2 :]) <= held[0] + 2 * more, (name, held)
     town.heal()
 
 

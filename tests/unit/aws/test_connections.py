@@ -179,6 +179,14 @@ def test_who_waits_for_an_answer_when_all_are_closed_gets_none(connections):
     assert not connections._busy
 
 
+def test_an_answer_that_is_whole_when_all_are_closed_counts_and_keeps_nothing(connections):
+    closing = Limits(2, 2, 1000, connections.close)
+    with server(answering(ok())) as (url, _):
+        assert connections.exchange(Asked(url), closing).content == b"well"
+    assert not connections._idle
+    assert not connections._busy
+
+
 def test_closed_they_send_nothing_more(connections):
     connections.close()
     with server(answering(ok())) as (url, seen), pytest.raises(ConnectionClosedError):
