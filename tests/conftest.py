@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 from tests.databases import DatabaseServer, WarehouseDatabase
 from tests.faults.figures import Figures
@@ -20,6 +21,10 @@ from thirdsentry_pipeline.local.postgres import EmbeddedPostgres
 HOME_VARIABLE = "THIRDSENTRY_TESTS_POSTGRES"
 MEMORY = Path("/dev/shm")  # noqa: S108 - the directory made there is this session's own
 ROOM_BYTES = 4 * 1024**3
+
+# The same examples every time and as long as they take: luck or a busy machine turn no test red.
+# `--hypothesis-profile default` looks for new ones.
+settings.load_profile("ci")
 
 pytest_plugins = ["tests.sandbox_fixtures", "tests.coverage_fixtures", "tests.dagster_fixtures"]
 
@@ -62,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Leave what was imported out of every later search for garbage: that is half a million things."""
     gc.freeze()
+    # At Python's own threshold, a tenth of a worker's time goes into looking for garbage.
+    gc.set_threshold(50_000)
     gc.enable()
 
 
