@@ -27,9 +27,13 @@ def empty_sandbox(sandbox):
 
 @pytest.fixture
 def sandbox_environment(sandbox, monkeypatch):
-    """This process's environment points at the sandbox, and at no other AWS."""
+    """This process's environment points at the sandbox, and at no other AWS.
+
+    Faults that a test injects end with it: the next one may not begin with an empty sandbox.
+    """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
-    return sandbox.environment
+    yield sandbox.environment
+    sandbox.admin.clear_faults()

@@ -41,8 +41,13 @@ WRITES = ("Create", "Put", "Update", "Delete", "Attach", "Set", "Start", "Stop",
 
 
 @pytest.fixture(scope="module")
-def demo_collected(database: WarehouseDatabase, sandbox: SandboxProcess) -> Iterator[Lab]:
-    """The demo's four accounts, connected once for all tests here and collected once."""
+def collection(
+    database: WarehouseDatabase, sandbox: SandboxProcess
+) -> Iterator[tuple[Lab, list[dict[str, Any]]]]:
+    """The demo's four accounts, connected once for all tests here and collected once.
+
+    Beside them is what that one collection asked of AWS, before any test here asks for more.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
@@ -52,15 +57,22 @@ def demo_collected(database: WarehouseDatabase, sandbox: SandboxProcess) -> Iter
         patch.setattr(role_session, "_RETRY_PAUSES", pauses)
         database.reset()
         sandbox.admin.reset()
-        yield collected(lab_on(database, sandbox, sandbox.environment))
+        lab = collected(lab_on(database, sandbox, sandbox.environment))
+        yield lab, lab.admin.calls()
     database.is_used = True
     database.dispose()
 
 
-@pytest.fixture(scope="module")
-def demo_calls(demo_collected: Lab) -> list[dict[str, Any]]:
-    """What that one collection asked of AWS."""
-    return demo_collected.admin.calls()
+@pytest.fixture
+def demo_collected(collection: tuple[Lab, list[dict[str, Any]]]) -> Lab:
+    """The demo's accounts, collected."""
+    return collection[0]
+
+
+@pytest.fixture
+def demo_calls(collection: tuple[Lab, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What the collection asked of AWS."""
+    return collection[1]
 
 
 def collected(lab: Lab) -> Lab:
