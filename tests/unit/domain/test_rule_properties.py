@@ -219,9 +219,7 @@ def within_its_scope(facts):
     if not hasattr(facts, "regions") or isinstance(facts.scope, Unread):
         return facts
     asked = {
-        region: answer
-        for region, answer in facts.regions.items()
-        if region in facts.scope.in_scope
+        region: answer for region, answer in facts.regions.items() if region in facts.scope.in_scope
     }
     return replace(facts, regions=asked)
 
