@@ -95,21 +95,32 @@ def test_history_keeps_its_walls_after_a_rebuild(
             connection.execute("delete from coverage.coverage_daily")
 
 
-def test_full_refresh_does_not_drop_history(coverage_project, admin, two_tenants):
+@pytest.fixture
+def told_long_ago(admin, two_tenants):
+    """The date of a day in an organization's history that no build would tell again."""
     mine = two_tenants[0].organization_id
     admin.execute(
-        "update coverage.coverage_daily set control_status = 'pending'"
-        " where organization_id = %s and as_of_date = ("
-        "  select min(as_of_date) from coverage.coverage_daily where organization_id = %s)",
-        (mine, mine),
+        "create temporary table told as select * from coverage.coverage_daily"
+        " where organization_id = %(mine)s and as_of_date = ("
+        "  select min(as_of_date) from coverage.coverage_daily where organization_id = %(mine)s)",
+        {"mine": mine},
     )
+    admin.execute("update told set as_of_date = as_of_date - 400")
+    admin.execute("insert into coverage.coverage_daily select * from told")
+    day = admin.execute("select distinct as_of_date from told").fetchone()["as_of_date"]
+    yield day
+    admin.execute("delete from coverage.coverage_daily where as_of_date = %s", (day,))
+    admin.execute("drop table told")
+
+
+def test_full_refresh_does_not_drop_history(coverage_project, admin, told_long_ago):
+    told = (
+        "select * from coverage.coverage_daily where as_of_date = %s order by framework, control_id"
+    )
+    before = admin.execute(told, (told_long_ago,)).fetchall()
+    assert before
     coverage_project.succeed("run", "--full-refresh", "--select", "coverage_daily")
-    kept = admin.execute(
-        "select count(*) as kept from coverage.coverage_daily"
-        " where organization_id = %s and control_status = 'pending'",
-        (mine,),
-    )
-    assert kept.fetchone()["kept"] > 0
+    assert admin.execute(told, (told_long_ago,)).fetchall() == before
 
 
 def test_marts_show_the_payloads(two_tenants, pipeline_rows):
