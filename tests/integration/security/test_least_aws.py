@@ -64,9 +64,11 @@ def collection(
 
 
 @pytest.fixture
-def demo_collected(collection: tuple[Lab, list[dict[str, Any]]]) -> Lab:
-    """The demo's accounts, collected."""
-    return collection[0]
+def demo_collected(collection: tuple[Lab, list[dict[str, Any]]]) -> Iterator[Lab]:
+    """The demo's accounts, collected; what a test makes fail there ends with it."""
+    lab, _ = collection
+    yield lab
+    lab.admin.clear_faults()
 
 
 @pytest.fixture
@@ -126,7 +128,6 @@ def test_the_fallback_asks_for_the_rest_of_the_policy(
     demo_collected.admin.clear_calls()
     collect(demo_collected, DEMO_ORGANIZATIONS[0].organization_id, tuple(EvidenceType))
     calls = demo_collected.admin.calls()
-    demo_collected.admin.clear_faults()
     asked = {call["action"] for call in in_accounts(demo_calls + calls)}
     assert asked - NEEDS_NO_PERMISSION == set(LEAST_PRIVILEGE_ACTIONS)
 

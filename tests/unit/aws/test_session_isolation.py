@@ -118,10 +118,12 @@ def test_what_clients_share_holds_no_credentials(sessions, service):
         assert credentials_within(client) == {f"ASIA{one.account_id}"}
         assert client._identity.dialect is dialects.of(service, "us-east-1")
     assert credentials_within(dialects) == set()
-    kept = list(dialects.of(service, "us-east-1")._composed.values())
+    kept = dialects.of(service, "us-east-1")._composed
     for secret in ("ASIA", "token-", "secret-", "Authorization", "111111111111"):
         assert secret not in repr(kept)
-    assert bool(kept) == (service not in GIVEN)
+    # Other tests of this process may have asked for more.
+    asked = [key for key in kept if key[:2] == (QUESTIONS[service], "us-east-1")]
+    assert len(asked) == (service not in GIVEN)
 
 
 def test_two_sessions_share_no_connection(sessions):
