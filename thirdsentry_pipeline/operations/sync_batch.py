@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
+from thirdsentry_pipeline.operations.cores import keep_to_one_core
 from thirdsentry_pipeline.operations.interruption import Interruption, take
 from thirdsentry_pipeline.operations.sync import sync_organization
 
@@ -70,7 +71,12 @@ def sync_organizations(
         {organization_id: Interruption() for organization_id in days},
     )
     failures: list[Exception] = []
-    pool = ThreadPoolExecutor(min(at_once, len(days)), thread_name_prefix="organization")
+    pool = ThreadPoolExecutor(
+        min(at_once, len(days)),
+        thread_name_prefix="organization",
+        # What they start inherits it: the threads of connections and those that read.
+        initializer=keep_to_one_core,
+    )
     try:
         for organization_id, own_days in days.items():
             pool.submit(batch.sync, organization_id, own_days)

@@ -36,6 +36,17 @@ def run(partitions, **more):
     return sync_organizations("services", partitions, TYPES, "run", **more)
 
 
+def test_the_threads_of_a_batch_keep_to_one_core(syncing, monkeypatch):
+    keeping, syncing_threads = set(), set()
+    monkeypatch.setattr(
+        sync_batch, "keep_to_one_core", lambda: keeping.add(threading.current_thread())
+    )
+    syncing(lambda *_, **__: syncing_threads.add(threading.current_thread()))
+    assert len(list(run([(DAY, "a"), (DAY, "b")]))) == 2
+    assert syncing_threads <= keeping
+    assert threading.current_thread() not in keeping
+
+
 def test_organizations_are_synced_at_the_same_time(syncing):
     together = threading.Barrier(3)
     syncing(lambda *_, **__: together.wait(SECONDS))
