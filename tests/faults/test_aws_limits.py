@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.faults.answers.account import EXPECTED, Account
+from tests.faults.answers.account import Account
 from tests.faults.answers.case import ALL, TYPE_OF, Laboratory
+from tests.faults.answers.documents import EXPECTED
 from tests.faults.answers.endpoint import open_session
 from tests.faults.answers.wire import answer_of, error_answer, tree_of
 from tests.unit.aws.test_transport import OK, server, session_at, trickle, whole

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.faults.answers.account import EXPECTED, ROOT_ROWS, USER_ROWS, Account, report, report_row
+from tests.faults.answers.account import Account
 from tests.faults.answers.case import Laboratory
+from tests.faults.answers.documents import EXPECTED, ROOT_ROWS, USER_ROWS, report, report_row
 from tests.faults.answers.wire import answer_of, tree_of
 from thirdsentry_pipeline.domain.evidence import ErrorCode, EvidenceType
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.answers.account import EXPECTED, Account
+from tests.faults.answers.account import Account
 from tests.faults.answers.case import TYPE_OF, Laboratory
+from tests.faults.answers.documents import EXPECTED
 from tests.faults.answers.failures import IN_REGIONS, Left, consequences, failures, lost, without
 from tests.faults.answers.wire import error_answer, regions_of_partition
 from thirdsentry_pipeline.domain.evidence import EvidenceType

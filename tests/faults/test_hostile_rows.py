@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.faults.answers import account
-from tests.faults.answers.account import EXPECTED, Account, whole
+from tests.faults.answers import documents
+from tests.faults.answers.account import Account, whole
 from tests.faults.answers.case import Laboratory, cases, check
+from tests.faults.answers.documents import EXPECTED
 from tests.faults.answers.endpoint import ACCOUNT, open_session
 from tests.faults.town import sync
 from thirdsentry_pipeline.operations import sync_connection
@@ -75,7 +76,7 @@ def test_hostile_answers_become_the_rows_that_they_prove(
     lab, pytestconfig, monkeypatch, record_property
 ):
     now = datetime.now(UTC) - timedelta(hours=1)
-    monkeypatch.setattr(account, "TIME", f"{now:%Y-%m-%dT%H:%M:%SZ}")
+    monkeypatch.setattr(documents, "TIME", f"{now:%Y-%m-%dT%H:%M:%SZ}")
     lab.organization()
     lab.connected(account_id=ACCOUNT)
     # From here on the account's end of the line is not the sandbox.

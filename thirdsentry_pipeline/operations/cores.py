@@ -34,11 +34,11 @@ def keep_to_one_core() -> None:
     or the system knows no such thing, nothing changes. Not for a thread that starts processes:
     they would keep to the core as well.
     """
-    with _choosing:
-        core = _own_core()
-    if core is not None:
-        # A container may forbid it.
-        with suppress(OSError):
+    # A container may forbid any of it.
+    with suppress(OSError):
+        with _choosing:
+            core = _own_core()
+        if core is not None:
             os.sched_setaffinity(0, {core.number})
 
 

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.faults.answers import account
-from tests.faults.answers.account import EXPECTED, Account, whole
+from tests.faults.answers import documents
+from tests.faults.answers.account import Account, whole
+from tests.faults.answers.documents import EXPECTED
 from tests.faults.answers.endpoint import Endpoint, line_to, open_session, read_request
 from tests.faults.answers.wire import answer_of, tree_of
 from tests.faults.guards import apply_to_process
@@ -29,9 +30,9 @@ def with_users(count):
     """An account with so many console users, every second one without MFA."""
     made = Account(GOOD)
     flags = ("true", "false")
-    rows = [account.report_row(f"user-{n:06}", mfa=flags[n % 2]) for n in range(count)]
+    rows = [documents.report_row(f"user-{n:06}", mfa=flags[n % 2]) for n in range(count)]
     key = ("iam.GetCredentialReport", None, None)
-    content = base64.b64encode(account.report(account.ROOT_ROWS["good"], *rows)).decode()
+    content = base64.b64encode(documents.report(documents.ROOT_ROWS["good"], *rows)).decode()
     document = {**made.documents[key][0], "Content": content}
     made.spoil(key, 0, answer_of(key[0], tree_of(key[0], document)))
     return Endpoint(made.answer)
@@ -60,7 +61,7 @@ class Findings(Endpoint):
             token = str(end) if end < self._count else ""
             return whole(request.action, {"FindingIds": ids, "NextToken": token})
         asked = json.loads(self._sent.body)["findingIds"]
-        found = [account.finding("eu-west-1", int(one)) for one in asked]
+        found = [documents.finding("eu-west-1", int(one)) for one in asked]
         return whole(request.action, {"Findings": found})
 
 

@@ -8,7 +8,8 @@ from unittest.mock import patch
 from hypothesis import strategies as st
 
 from tests.faults.answers import mutations
-from tests.faults.answers.account import EXPECTED, REGIONS, Account
+from tests.faults.answers.account import Account
+from tests.faults.answers.documents import EXPECTED, REGIONS
 from tests.faults.answers.endpoint import Endpoint, line_to, open_session
 from tests.faults.answers.oracle import proven
 from tests.faults.answers.payloads import check_payload

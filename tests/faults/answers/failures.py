@@ -5,7 +5,7 @@ from http.client import IncompleteRead
 
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
-from tests.faults.answers.account import HOME
+from tests.faults.answers.documents import HOME
 from tests.faults.answers.wire import Answer, error_answer
 
 SCP = (

@@ -105,9 +105,14 @@ def test_where_there_is_one_core_nothing_is_claimed(claim, monkeypatch):
     assert cores._own_core() is None
 
 
-def test_where_a_thread_may_not_choose_its_core_it_goes_on(claim, monkeypatch):
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(os, "sched_setaffinity"), (os, "sched_getaffinity"), (cores.socket, "socket")],
+)
+def test_where_a_container_forbids_it_the_thread_goes_on(claim, monkeypatch, owner, name):
     def forbidden(*_):
         raise PermissionError
 
-    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
-    cores.keep_to_one_core()
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, forbidden)
+        cores.keep_to_one_core()

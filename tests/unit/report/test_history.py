@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.unit.report.snapshots import day
+from tests.unit.report.pieces import day
 from thirdsentry_pipeline.report.history import HEIGHT, WIDTH, plot, share
 
 

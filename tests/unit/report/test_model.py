@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.report import snapshots as states
-from tests.unit.report.snapshots import KINDS, connection, evidence, snapshot
+from tests.unit.report.pieces import KINDS, connection, evidence
+from tests.unit.report.snapshots import snapshot
 from thirdsentry_pipeline.report.model import build_report, segments
 from thirdsentry_pipeline.report.words import CONTROL_ORDER
 

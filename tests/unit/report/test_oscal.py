@@ -11,7 +11,8 @@ import pytest
 from trestle.oscal.assessment_results import Model
 
 from tests.unit.report import snapshots as states
-from tests.unit.report.snapshots import KINDS, NOW, SECOND_ACCOUNT, evidence, snapshot
+from tests.unit.report.pieces import KINDS, NOW, SECOND_ACCOUNT, evidence
+from tests.unit.report.snapshots import snapshot
 from thirdsentry_pipeline.report.oscal import OSCAL_VERSION, assessment_results
 from thirdsentry_pipeline.report.oscal_parts import NAMESPACE, control_token, prop
 

@@ -14,7 +14,8 @@ from jinja2 import UndefinedError
 
 from tests.unit.report import snapshots as states
 from tests.unit.report.pages import Page
-from tests.unit.report.snapshots import HOSTILE, NOW
+from tests.unit.report.pieces import NOW
+from tests.unit.report.snapshots import HOSTILE
 from thirdsentry_pipeline.report import page as page_module
 from thirdsentry_pipeline.report.model import build_report
 from thirdsentry_pipeline.report.page import SYMBOLS, exact, render, when

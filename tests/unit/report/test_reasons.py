@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.unit.report.snapshots import (
+from tests.unit.report.pieces import (
     FIRST_ACCOUNT,
     KINDS,
     NOW,
