@@ -1,5 +1,6 @@
 """Fifty accounts of ten organizations read at the same time never get each other's rows."""
 
+import functools
 import os
 import threading
 from collections import Counter
@@ -7,9 +8,11 @@ from collections import Counter
 import pytest
 
 from tests.integration.isolation.town import FAULTS, NO_FAULTS, TYPES, strays
+from thirdsentry_pipeline.aws import reading
 from thirdsentry_pipeline.aws.account_session import AccountSession
 from thirdsentry_pipeline.aws.sessions import _bound
 from thirdsentry_pipeline.aws.transport import Transport
+from thirdsentry_pipeline.operations import sync_batch
 
 pytestmark = pytest.mark.integration
 
@@ -18,11 +21,25 @@ ROUNDS = int(os.environ.get("THIRDSENTRY_TEST_ROUNDS", "4"))
 AT_ONCE = 50
 
 
-def test_every_row_belongs_to_its_account_whatever_fails(town_of, stub):
+@pytest.fixture
+def threads(monkeypatch):
+    """Gives the next rounds new threads: on every core, or on one as a run that has its own."""
+
+    def start(*, roaming):
+        monkeypatch.setattr(reading, "_threads", functools.cache(reading._threads.__wrapped__))
+        keep = (lambda: None) if roaming else keep_to_one_core
+        monkeypatch.setattr(sync_batch, "keep_to_one_core", keep)
+
+    keep_to_one_core = sync_batch.keep_to_one_core
+    return start
+
+
+def test_every_row_belongs_to_its_account_whatever_fails(town_of, stub, threads):
     town = town_of(10, 5)
     read = Counter()
     for number in range(ROUNDS):
         stub.configure(seed=number, **(FAULTS if number else NO_FAULTS))
+        threads(roaming=number % 2 == 1)
         name = f"round {number}"
         outcomes = town.sync(name, AT_ONCE)
         assert strays(town, name) == []
