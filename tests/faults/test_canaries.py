@@ -40,11 +40,9 @@ def left_behind(town, captured):
     return {
         "warehouse": list(dumped(warehouse)),
         "dagster": list(dumped(dagster)),
-        "write-ahead log": [one.read_bytes() for one in files(Path(data) / "pg_wal")],
-        "server log": [
-            one.read_bytes() for one in files(town.server.home / "postgres") if one.suffix == ".log"
-        ],
-        "home": [one.read_bytes() for one in files(town.settings().home)],
+        "write-ahead log": [content for _, content in files(Path(data) / "pg_wal")],
+        "server log": [one.read_bytes() for one in (town.server.home / "postgres").glob("*.log")],
+        "home": [content for _, content in files(town.settings().home)],
         "printed": [captured.encode()],
     }
 
@@ -97,6 +95,7 @@ def test_no_exception_carries_a_secret_out(town, monkeypatch, capfd, caplog, pyt
     found = holding(stores, CONTROL)
     assert {"warehouse", "write-ahead log", "home", "printed"} <= set(found), "it would be found"
     assert stores["dagster"]
+    assert stores["server log"]
     assert {n: hit for n, one in enumerate(secrets) if (hit := holding(stores, one))} == {}
     (town.settings().home / "planted").unlink()
     with lab.database.engine("admin").begin() as admin:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, urlsplit
 
@@ -13,7 +16,6 @@ from psycopg import sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 STORES = (
     "warehouse",
@@ -62,13 +64,18 @@ class Traces:
 
     def add_files(self, home: Path, data_directory: Path, temporary: Path) -> None:
         """Read every file below the home, the server's data and the temporary directory."""
-        for path in {*files(home), *files(data_directory)}:
-            self.found[store_of(path, home, data_directory)].append(path.read_bytes())
-        self.found["temporary files"] += [path.read_bytes() for path in files(temporary)]
+        for path, content in {**dict(files(home)), **dict(files(data_directory))}.items():
+            self.found[store_of(path, home, data_directory)].append(content)
+        self.found["temporary files"] += [content for _, content in files(temporary)]
 
 
-def files(directory: Path) -> Iterator[Path]:
-    return (path for path in directory.rglob("*") if path.is_file())
+def files(directory: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below a directory and its content, but what the server takes away meanwhile."""
+    for parent, _, names in os.walk(directory):
+        for path in (Path(parent, name) for name in names):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
 
 
 def store_of(path: Path, home: Path, data_directory: Path) -> str:
