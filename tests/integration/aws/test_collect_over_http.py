@@ -177,11 +177,11 @@ def test_a_throttle_that_passes_costs_only_time(healthy_account, monkeypatch):
         account.account_id,
         action="guardduty:ListDetectors",
         error_code="ThrottlingException",
-        count=5,
+        count=3,  # one less than a call is tried: one of the seventeen may meet them all
     )
     collected = collect(account)
     assert set(verdicts(collected).values()) == {Verdict.PASS}
-    assert collected.throttles == 5
+    assert collected.throttles == 3
 
 
 def test_a_session_that_expires_midway_leaves_types_unread_and_none_passing_wrongly(
