@@ -14,8 +14,8 @@ from benchmarks.storage import admin_url
 if TYPE_CHECKING:
     from benchmarks.lab import Lab
 
-# As a superuser who fires no trigger. Copies differ, or they would all be judged as one: a fifth
-# of what they hold fails, and the newest reads are up to 60 hours old.
+# As a superuser, who fires no trigger but the one that keeps the steps. Copies differ, or all would
+# be judged as one: a fifth of what they hold fails, and the newest reads are up to 60 hours old.
 _COPIES = """
     set statement_timeout = 0;
     set session_replication_role = replica;

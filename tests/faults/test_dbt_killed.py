@@ -31,9 +31,9 @@ HELD_UP = """
 """
 WRITTEN = ("organizations", "connections", "connector_runs", "evidence", "evidence_observations")
 MOMENTS = {
-    "halfway in a full refresh": ("int_evidence_required", (*BUILD, "--full-refresh")),
+    "halfway in a full refresh": ("int_connections_judged", (*BUILD, "--full-refresh")),
     "at the marts of a full refresh": ("control_coverage", (*BUILD, "--full-refresh")),
-    "halfway": ("int_evidence_required", BUILD),
+    "halfway": ("int_connections_judged", BUILD),
     "at the marts": ("control_coverage", BUILD),
 }
 """Which model's turn never comes, in which command."""

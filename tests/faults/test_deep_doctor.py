@@ -46,7 +46,8 @@ def test_what_does_not_hold_is_named_and_ends_with_1(town, administered, capsys)
         one for one in said["checks"] if one["check"].startswith("invariant") and not one["ok"]
     )
     assert broken["detail"] == (
-        "I2 does not hold (The state of evidence is what its observations make it): organization"
+        "I2 does not hold (The state of evidence is what its observations make it,"
+        " and its steps follow from it): organization"
         f" {ORGANIZATION}, aws.iam.root_mfa of connection {changed}."
     )
     town.heal()

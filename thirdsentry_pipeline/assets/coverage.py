@@ -29,7 +29,9 @@ BUILD = ["build", "--exclude-resource-type", "unit_test"]
 """Unit tests judge the models' text, which does not change from day to day."""
 
 WAREHOUSE_SOURCE = "warehouse"
-WRITTEN_BY_EVIDENCE = frozenset({"evidence", "evidence_observations", "evidence_state"})
+WRITTEN_BY_EVIDENCE = frozenset(
+    {"evidence", "evidence_observations", "evidence_state", "evidence_steps"}
+)
 """Warehouse tables that the seven evidence assets write, all of them each."""
 
 

@@ -26,7 +26,7 @@ where not exists (
   where r.organization_id = o.organization_id and r.run_id = o.run_id
 );
 
--- I2 The state of evidence is what its observations make it
+-- I2 The state of evidence is what its observations make it, and its steps follow from it
 with good as (
   select distinct on (o.organization_id, o.connection_id, o.evidence_type)
     o.organization_id, o.connection_id, o.evidence_type, e.evidence_id, e.verdict, e.fingerprint,
@@ -59,7 +59,18 @@ where
     s.last_attempt_status, s.last_error_code)
   is distinct from
   (g.evidence_id, g.verdict, g.fingerprint, g.last_ok_at, l.observed_at, l.read_status,
-    l.error_code);
+    l.error_code)
+union all
+select k.organization_id, format('steps of connection %s', k.connection_id)
+from warehouse.connections as k
+cross join lateral warehouse.steps_of(k.organization_id, k.connection_id) as told
+left join warehouse.evidence_steps as kept
+  on kept.organization_id = k.organization_id and kept.connection_id = k.connection_id
+where
+  (coalesce(kept.true_at, '{}'), coalesce(kept.true_since, '{}'), coalesce(kept.failing, 0),
+    coalesce(kept.not_passing, 0))
+  is distinct from
+  (told.true_at, told.true_since, told.failing, told.not_passing);
 
 -- I3 What belongs together belongs to one organization and one account
 select o.organization_id, format('observation of run %s, %s', o.run_id, o.evidence_type) as subject

@@ -109,14 +109,14 @@ def test_organization_s_rows_are_found_by_index_among_thousands(tenant, admin):
     with admin.transaction(force_rollback=True):
         admin.execute("set local session_replication_role = replica")
         admin.execute(THOUSANDS)
-        admin.execute("analyze warehouse.evidence_state")
+        admin.execute("analyze warehouse.evidence_steps")
         plan = admin.execute(
             "explain select * from coverage.organization_coverage where organization_id = %s",
             (tenant.organization_id,),
         ).fetchall()
     lines = [row["QUERY PLAN"].strip() for row in plan]
-    (found,) = [number for number, line in enumerate(lines) if " on evidence_state" in line]
-    assert "Index Scan using evidence_state_pkey" in lines[found]
+    (found,) = [number for number, line in enumerate(lines) if " on evidence_steps" in line]
+    assert "Index Scan using evidence_steps_pkey" in lines[found]
     assert "organization_id = " in lines[found + 1]
 
 

@@ -33,7 +33,7 @@ PENDING_SECRET = b"sealed pending id of the victim"
 VICTIM_USER = "ines.of.basalt"
 TABLES = (
     "organizations", "organization_data_keys", "pending_external_ids", "connections",
-    "connector_runs", "evidence", "evidence_observations", "evidence_state", "audit_log",
+    "connector_runs", "evidence", "evidence_observations", "evidence_state", "evidence_steps", "audit_log",
     "audit_heads", "assessments", "assessment_evidence", "alerts", "bi_logins", "identity_claims",
 )  # fmt: skip
 

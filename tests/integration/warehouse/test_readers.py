@@ -51,6 +51,7 @@ READABLE = (
     "evidence",
     "evidence_observations",
     "evidence_state",
+    "evidence_steps",
 )
 
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 
 TENANT_TABLES = (
     "organizations", "organization_data_keys", "pending_external_ids", "connections",
-    "connector_runs", "evidence", "evidence_observations", "evidence_state", "audit_log",
+    "connector_runs", "evidence", "evidence_observations", "evidence_state", "evidence_steps", "audit_log",
     "audit_heads", "assessments", "assessment_evidence", "alerts",
 )  # fmt: skip
 
