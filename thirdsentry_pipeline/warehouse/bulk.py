@@ -14,13 +14,15 @@ for whoever moves an archive in.
 
 from __future__ import annotations
 
-import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice, pairwise
+from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import text
 
 from thirdsentry_pipeline.warehouse.bulk_parts import FED, SHARED, PartWriter
@@ -113,7 +115,7 @@ def feed(fact: Fact) -> tuple[object, ...]:
         fact.schema_version,
         fact.first_run_id,
         fact.fingerprint.value,
-        json.dumps(fact.payload),
+        orjson.dumps(fact.payload).decode(),
         fact.fingerprint.canonical.decode(),
     )
 
@@ -180,13 +182,17 @@ def _arrays(some: list[Fact], known: set[str]) -> dict[str, list[object]]:
         zip(*shared, strict=True), zip(*(row[len(SHARED) :] for row in rows), strict=True)
     )
     arrays = dict(zip(FED, map(list, columns), strict=True))
-    return {**arrays, "place": places, "evidence_id": [_evidence_id(value) for value in values]}
+    return {**arrays, "place": places, "evidence_id": _ascending_ids(len(values))}
 
 
-def _evidence_id(fingerprint: str) -> str:
-    """A UUID of version 8: random ones cost more and scatter over two indexes."""
-    digest = _digest(fingerprint)
-    return f"{digest[:12]}8{digest[13:16]}8{digest[17:32]}"
+def _ascending_ids(count: int) -> list[str]:
+    """UUIDs of version 7 (RFC 9562): the time to a quarter of a microsecond, then a counter.
+
+    Others scatter over two indexes, and leave their pages half full.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    moment = f"{milliseconds:012x}7{rest * 4096 // 1_000_000:03x}"
+    return [f"{moment}{2 << 62 | number << 46 | getrandbits(46):016x}" for number in range(count)]
 
 
 def _digest(fingerprint: str) -> str:
