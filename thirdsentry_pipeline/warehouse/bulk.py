@@ -3,9 +3,10 @@
 The facts go a thousand at a time, as one array for each column, in statements that pass every
 policy, check and key: COPY into a table under row security is refused, and a temporary table
 between would have each row written twice. Two sessions store half of the facts each, for the
-server has more to do than the client and does a session's work on one core. While they store
-some, the client makes the next ones ready to send, to the last byte; few are held at once,
-however long the archive is. A fact that is known already stays as it is.
+server has more to do than the client and does a session's work on one core. Each has a thread,
+which makes a part of its half ready to send, to the last byte, while the server stores one of the
+other; few are held at once, however long the archive is. A fact that is known already stays as it
+is.
 
 No command calls it: a run brings seven facts of one account, which `evidence.record_readings`
 stores in one statement, and runs of several organizations share no transaction. This is the door
@@ -18,7 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from thirdsentry_pipeline.warehouse.scope import organization_scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from concurrent.futures import Future
     from uuid import UUID
 
     from sqlalchemy import Connection as DatabaseConnection
@@ -94,11 +96,13 @@ def load_evidence(pipeline: Engine, organization_id: str, facts: Iterable[Fact])
         # Whoever writes evidence holds its connection: so no two wait for each other's facts,
         # in whatever order those come.
         lock_connections(first)
-        sender = scopes.enter_context(ThreadPoolExecutor(max_workers=2))
-        lower, upper = _Session(first, sender), _Session(second, sender)
-        for now, then in pairwise(_halves(facts)):
-            stored += lower.store(now.lower, then.lower)
-            stored += upper.store(now.upper, then.upper)
+        threads = scopes.enter_context(ThreadPoolExecutor(max_workers=2))
+        lower, upper = _Session(first, threads), _Session(second, threads)
+        for some in _halves(facts):
+            stored += lower.finish()
+            lower.begin(some.lower)
+            stored += upper.finish()
+            upper.begin(some.upper)
         stored += lower.finish()
         stored += upper.finish()
     return stored
@@ -132,38 +136,36 @@ class _Halves:
 
 
 def _halves(facts: Iterable[Fact]) -> Iterator[_Halves]:
-    """As many as two sessions take at a time, with none before and after all."""
+    """As many as two sessions take at a time."""
     remaining = iter(facts)
-    yield _Halves([], [])
     while some := list(islice(remaining, 2 * _FACTS_AT_A_TIME)):
         halves = _Halves([], [])
         for fact in some:
             is_lower = _digest(fact.fingerprint.value) < "8"
             (halves.lower if is_lower else halves.upper).append(fact)
         yield halves
-    yield _Halves([], [])
 
 
 class _Session:
-    """What stores one half, in a transaction of its own."""
+    """What stores one half, in a transaction and a thread of its own."""
 
-    def __init__(self, c: DatabaseConnection, sender: ThreadPoolExecutor) -> None:
+    def __init__(self, c: DatabaseConnection, threads: ThreadPoolExecutor) -> None:
         self._c = c
         c.execute(_PLAN_FOR_ANY)
-        self._writer = PartWriter(c, sender)
-        self._known: set[str] = set()
+        self._threads = threads
+        self._writer = PartWriter(c)
+        self._begun: Future[int] | None = None
 
-    def store(self, now: list[Fact], then: list[Fact]) -> int:
-        """Begin to store ``now``; how many of those before were stored."""
-        part = self._writer.prepare(_arrays(now, self._known))
-        stored = self._writer.finish()
-        self._known = _known(self._c, then)
-        self._writer.begin(part)
-        return stored
+    def begin(self, some: list[Fact]) -> None:
+        """Let them be stored; until ``finish`` the connection is the thread's."""
+        self._begun = self._threads.submit(self._store, some)
 
     def finish(self) -> int:
-        """How many of the last ones were stored."""
-        return self._writer.finish()
+        """How many were stored of those begun last."""
+        return self._begun.result() if self._begun else 0
+
+    def _store(self, some: list[Fact]) -> int:
+        return self._writer.store(_arrays(some, _known(self._c, some)))
 
 
 def _arrays(some: list[Fact], known: set[str]) -> dict[str, list[object]]:

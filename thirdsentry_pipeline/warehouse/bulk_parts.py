@@ -1,9 +1,7 @@
-"""One part of a bulk load: columns of facts, stored while their sender makes the next ones."""
+"""One part of a bulk load: columns of facts, as the server takes them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
 from psycopg import OperationalError
@@ -11,12 +9,10 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from collections.abc import Mapping
 
     from psycopg import Connection
-    from psycopg.abc import Buffer
-    from psycopg.pq.abc import PGconn, PGresult
+    from psycopg.pq.abc import PGresult
     from sqlalchemy import Connection as DatabaseConnection
 
 SHARED = {
@@ -71,75 +67,47 @@ _STORE_UNKNOWN = f"""
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Columns of facts, and the same as the server takes them."""
-
-    arrays: dict[str, list[object]]
-    values: Sequence[Buffer | None]
-    types: Sequence[int]
-    formats: Sequence[int]
-
-
 class PartWriter:
-    """Stores one part at a time, beside whatever its caller does meanwhile.
+    """Stores one part after another, in a thread of its own beside others.
 
-    Until ``finish`` the connection is the other thread's. That one hands a statement to libpq,
-    which sends, waits and receives by itself: the driver would ask for Python's lock whenever
-    the socket takes some more, and wait five milliseconds each time for who makes the next part.
+    The statement is handed to libpq, which sends, waits and receives by itself: the driver would
+    ask for Python's lock whenever the socket takes some more, and wait five milliseconds each
+    time for who makes another part.
     """
 
-    def __init__(self, c: DatabaseConnection, sender: ThreadPoolExecutor) -> None:
+    def __init__(self, c: DatabaseConnection) -> None:
         self._c = c
-        self._sender = sender
         self._driver: Connection[Any] = cast("Connection[Any]", c.connection.driver_connection)
         self._dumping = Transformer(self._driver)
-        self._begun: Future[PGresult | None] | None = None
-        self._part: Part | None = None
         self._c.exec_driver_sql("savepoint before_part")
 
-    def prepare(self, arrays: dict[str, list[object]]) -> Part | None:
-        """Make them ready to send; ``None`` when there are none."""
-        if not arrays:
-            return None
-        columns = [arrays[name] for name in _ARRAYS]
-        values = self._dumping.dump_sequence(columns, [PyFormat.BINARY] * len(columns))
-        return Part(arrays, values, self._dumping.types or (), self._dumping.formats or ())
+    def store(self, arrays: dict[str, list[object]]) -> int:
+        """How many were stored of these columns, in one statement if it can be.
 
-    def begin(self, part: Part | None) -> None:
-        """Let the server store them, and come back when they are on their way."""
-        self._part = part
-        if part is None:
-            return
+        Looking for each is dearer, and left for when a fact turns out to be known after all.
+        """
+        if not arrays:
+            return 0
+        result = self._sent([arrays[name] for name in _ARRAYS])
+        if result is not None and result.status == ExecStatus.COMMAND_OK:
+            stored = result.command_tuples or 0
+        else:
+            self._c.exec_driver_sql("rollback to savepoint before_part")
+            # Whatever else was wrong is wrong again, and then raised.
+            stored = self._c.exec_driver_sql(_STORE_UNKNOWN, arrays).rowcount
         # Both in one message: the server waits between two parts.
         self._c.exec_driver_sql(
             "release savepoint before_part; savepoint before_part",
             execution_options={"no_parameters": True},
         )
-        sending = Event()
-        self._begun = self._sender.submit(_send, self._driver.pgconn, part, sending)
-        # Going on at once would keep Python's lock from the other thread.
-        sending.wait()
+        return stored
 
-    def finish(self) -> int:
-        """How many were stored of what was begun last, in one statement if it can be.
-
-        Looking for each is dearer, and left for when a fact turns out to be known after all.
-        """
-        if self._part is None or self._begun is None:
-            return 0
-        result = self._begun.result()
-        if result is not None and result.status == ExecStatus.COMMAND_OK:
-            return result.command_tuples or 0
-        self._c.exec_driver_sql("rollback to savepoint before_part")
-        # Whatever else was wrong is wrong again, and then raised.
-        return self._c.exec_driver_sql(_STORE_UNKNOWN, self._part.arrays).rowcount
-
-
-def _send(server: PGconn, part: Part, sending: Event) -> PGresult | None:
-    """Its outcome; ``None`` when the connection broke."""
-    sending.set()
-    try:
-        return server.exec_params(_STORE_NEW, part.values, part.types, part.formats)
-    except OperationalError:
-        return None
+    def _sent(self, columns: list[list[object]]) -> PGresult | None:
+        """The outcome; ``None`` when the connection broke."""
+        values = self._dumping.dump_sequence(columns, [PyFormat.BINARY] * len(columns))
+        try:
+            return self._driver.pgconn.exec_params(
+                _STORE_NEW, values, self._dumping.types or (), self._dumping.formats or ()
+            )
+        except OperationalError:
+            return None

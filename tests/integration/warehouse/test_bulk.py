@@ -130,13 +130,13 @@ def test_a_long_archive_is_read_no_further_than_the_server_keeps_up(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bulk, "_FACTS_AT_A_TIME", 3)
-    finish, stored, ahead = PartWriter.finish, [0], [0]
+    store, stored, ahead = PartWriter.store, [0], [0]
 
-    def counted(writer: PartWriter) -> int:
-        stored.append(finish(writer))
+    def counted(writer: PartWriter, arrays: dict[str, list[object]]) -> int:
+        stored.append(store(writer, arrays))
         return stored[-1]
 
-    monkeypatch.setattr(PartWriter, "finish", counted)
+    monkeypatch.setattr(PartWriter, "store", counted)
     run_id = tenant.start()
 
     def archive() -> Iterator[Fact]:
