@@ -1,6 +1,7 @@
 """The fault tests' laboratory, the invariants after each test, and tests without their guards."""
 
 import pytest
+from psycopg import sql
 
 from tests.dagster_fixtures import make_dagster_template
 from tests.databases import DatabaseServer, WarehouseDatabase
@@ -210,6 +211,10 @@ def own_server(tmp_path_factory):
     home.chmod(0o711)
     EmbeddedPostgres(home).start()
     server = DatabaseServer(home)
+    # Nobody but a COMMIT that waits writes the log: the server's own writer, five times a second,
+    # may be what makes one durable that does not.
+    server.execute(sql.SQL("alter system set wal_writer_delay = '10s'"))
+    server.execute(sql.SQL("select pg_reload_conf()"))
     server.prepare_template()
     make_dagster_template(server, "dagster_template", tmp_path_factory.mktemp("dagster-template"))
     yield server

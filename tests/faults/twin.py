@@ -29,6 +29,16 @@ QUERIES = {
             evidence_missing
         from coverage.control_coverage
     """,
+    "framework_coverage": """
+        select organization_id, framework, framework_version, controls_total, controls_applicable,
+            controls_covered, controls_passing, covered_pct, passing_pct
+        from coverage.framework_coverage
+    """,
+    "organization_coverage": """
+        select organization_id, connections_live, evidence_required, evidence_fresh,
+            evidence_stale, evidence_missing, evidence_failing, covered_pct, passing_pct
+        from coverage.organization_coverage
+    """,
     "connector_health": """
         select organization_id, account_id, status, last_run_status, consecutive_failures,
             last_error_code, is_stale

@@ -5,12 +5,13 @@
     on_schema_change='append_new_columns',
     full_refresh=false,
     pre_hook="{{ take_turns(this) }}",
-    post_hook="analyze {{ this }}",
+    post_hook=["alter table {{ this }} set (toast_tuple_target = 8160)", "analyze {{ this }}"],
   )
 }}
 
 -- A table, for it changes with the seeds alone and is asked for in every reading. All of it in one,
--- so that bits and what they stand for change together.
+-- so that bits and what they stand for change together; and uncompressed, for it is looked up for
+-- each connection.
 with connectors as (
   select
     connector,
