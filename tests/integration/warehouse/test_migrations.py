@@ -9,11 +9,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from alembic import command
 from psycopg import sql
 
-from thirdsentry_pipeline.warehouse import migrate
-from thirdsentry_pipeline.warehouse.database import engine_for
+from tests.integration.warehouse.older_database import database_at
 from thirdsentry_pipeline.warehouse.migrate import current_revision, head_revision, upgrade
 
 if TYPE_CHECKING:
@@ -83,31 +81,24 @@ def test_references_that_were_implied_hold_without_being_asked_for(
     clean_database: WarehouseDatabase,
 ) -> None:
     """From a filled database of the revision before: every row stays, none without its owner."""
-    server, name = clean_database.server, f"older_{uuid4().hex[:8]}"
-    server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    url = server.url("admin", name)
-    try:
-        with engine_for(url, pool=False).connect() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0005")
-        with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute(FILL)
-            before = [digest(admin, table) for table in FACTS]
-            upgrade(url)
-            assert [digest(admin, table) for table in FACTS] == before
-            for table in FACTS:
-                # Of an organization, and of a connection, that there is not.
-                for column in ("organization_id", "connection_id"):
-                    with pytest.raises(psycopg.errors.ForeignKeyViolation):
-                        admin.execute(astray(table, column))
-            # Runs are of their connection's account, ended ones too, and evidence of its run's.
-            assert admin.execute(BELONG).fetchone() == (2,)
-            for table in ("connector_runs", "evidence"):
+    with (
+        database_at(clean_database.server, "0005") as url,
+        psycopg.connect(url, autocommit=True) as admin,
+    ):
+        admin.execute(FILL)
+        before = [digest(admin, table) for table in FACTS]
+        upgrade(url)
+        assert [digest(admin, table) for table in FACTS] == before
+        for table in FACTS:
+            # Of an organization, and of a connection, that there is not.
+            for column in ("organization_id", "connection_id"):
                 with pytest.raises(psycopg.errors.ForeignKeyViolation):
-                    admin.execute(astray(table, "account_id"))
-    finally:
-        server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+                    admin.execute(astray(table, column))
+        # Runs are of their connection's account, ended ones too, and evidence of its run's.
+        assert admin.execute(BELONG).fetchone() == (2,)
+        for table in ("connector_runs", "evidence"):
+            with pytest.raises(psycopg.errors.ForeignKeyViolation):
+                admin.execute(astray(table, "account_id"))
 
 
 def digest(admin: psycopg.Connection, table: str) -> object:

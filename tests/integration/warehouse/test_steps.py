@@ -7,18 +7,15 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import psycopg
 import pytest
-from alembic import command
-from psycopg import sql
 
 from tests.integration.lifecycle.test_revoking import until
 from tests.integration.warehouse.conftest import Tenant, denied, ok
+from tests.integration.warehouse.older_database import database_at
 from thirdsentry_pipeline.domain.evidence import EvidenceType, Verdict
-from thirdsentry_pipeline.warehouse import migrate
-from thirdsentry_pipeline.warehouse.database import engine_for
+from thirdsentry_pipeline.warehouse.migrate import upgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,44 +176,37 @@ def test_what_was_collected_before_the_steps_has_them_after_migrating(
     clean_database: WarehouseDatabase,
 ) -> None:
     """A filled database of the revision before: two accounts, one of them never read well."""
-    server, name = clean_database.server, f"older_{uuid4().hex[:8]}"
-    server.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    url = server.url("admin", name)
-    try:
-        with engine_for(url, pool=False).connect() as connection:
-            config = migrate._config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0008")
-        with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute("set session_replication_role = replica")
-            admin.execute("""
-                insert into warehouse.organizations (organization_id, name)
-                values (repeat('a', 24), 'Acme'), (repeat('b', 24), 'Bare');
-                insert into warehouse.connections (organization_id, connection_id, account_id,
-                  role_arn, credential_blob, key_version)
-                values
-                  (repeat('a', 24), md5('c')::uuid, '111111111111', 'arn:aws:iam::111111111111:role/x',
-                    '', 1),
-                  (repeat('b', 24), md5('d')::uuid, '222222222222', 'arn:aws:iam::222222222222:role/x',
-                    '', 1);
-                insert into warehouse.evidence_state (organization_id, connection_id,
-                  evidence_type, evidence_id, verdict, fingerprint, last_ok_at, last_attempt_at,
-                  last_attempt_status)
-                values
-                  (repeat('a', 24), md5('c')::uuid, 'aws.iam.mfa_coverage', md5('e')::uuid, 'fail',
-                    'f', '2026-03-02 00:00Z', now(), 'ok'),
-                  (repeat('a', 24), md5('c')::uuid, 'aws.iam.root_mfa', md5('f')::uuid, 'pass',
-                    'f', '2026-03-01 00:00Z', now(), 'ok'),
-                  (repeat('b', 24), md5('d')::uuid, 'aws.iam.root_mfa', null, null, null, null,
-                    now(), 'denied')
-            """)
-            migrate.upgrade(url)
-            columns = "organization_id, true_at, true_since, failing, not_passing"
-            found = admin.execute(f"select {columns} from warehouse.evidence_steps order by 1")
-            moments = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, 2)]
-            assert found.fetchall() == [
-                ("a" * 24, moments, [3, 2], 2, 2),
-                ("b" * 24, [], [], 0, 0),
-            ]
-    finally:
-        server.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with (
+        database_at(clean_database.server, "0008") as url,
+        psycopg.connect(url, autocommit=True) as admin,
+    ):
+        admin.execute("set session_replication_role = replica")
+        admin.execute("""
+            insert into warehouse.organizations (organization_id, name)
+            values (repeat('a', 24), 'Acme'), (repeat('b', 24), 'Bare');
+            insert into warehouse.connections (organization_id, connection_id, account_id,
+              role_arn, credential_blob, key_version)
+            values
+              (repeat('a', 24), md5('c')::uuid, '111111111111',
+                'arn:aws:iam::111111111111:role/x', '', 1),
+              (repeat('b', 24), md5('d')::uuid, '222222222222',
+                'arn:aws:iam::222222222222:role/x', '', 1);
+            insert into warehouse.evidence_state (organization_id, connection_id,
+              evidence_type, evidence_id, verdict, fingerprint, last_ok_at, last_attempt_at,
+              last_attempt_status)
+            values
+              (repeat('a', 24), md5('c')::uuid, 'aws.iam.mfa_coverage', md5('e')::uuid, 'fail',
+                'f', '2026-03-02 00:00Z', now(), 'ok'),
+              (repeat('a', 24), md5('c')::uuid, 'aws.iam.root_mfa', md5('f')::uuid, 'pass',
+                'f', '2026-03-01 00:00Z', now(), 'ok'),
+              (repeat('b', 24), md5('d')::uuid, 'aws.iam.root_mfa', null, null, null, null,
+                now(), 'denied')
+        """)
+        upgrade(url)
+        columns = "organization_id, true_at, true_since, failing, not_passing"
+        found = admin.execute(f"select {columns} from warehouse.evidence_steps order by 1")
+        moments = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, 2)]
+        assert found.fetchall() == [
+            ("a" * 24, moments, [3, 2], 2, 2),
+            ("b" * 24, [], [], 0, 0),
+        ]
