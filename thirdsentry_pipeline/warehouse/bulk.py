@@ -44,7 +44,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A proven fact and the run that brought it; its observation is written elsewhere."""
+    """A proven fact and the run that brought it; its observation is written elsewhere.
+
+    The fingerprint is `fingerprint_of` this very payload, which refuses what JSON can't say, such
+    as NaN: it is not asked again here, and `doctor --deep` compares the two.
+    """
 
     connection_id: UUID
     account_id: str
